@@ -1,0 +1,82 @@
+"""What a benchmark hands back: figures, the limit of the same run, the aim and whether it is met."""
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+import msgspec
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much to measure."""
+
+    rounds: int = 3
+    seconds: float = 1.5  # of one load
+    messages: int = 30_000  # after which memory is read
+    events: tuple[int, int] = (1_000, 1_000_000)  # in the window of the statistics
+    starts: int = 5
+
+
+DEFAULT = Plan()
+QUICK = Plan(rounds=1, seconds=0.8, messages=5_000, events=(1_000, 100_000), starts=3)
+FULL = Plan(rounds=5, seconds=3.0, messages=1_000_000, events=(1_000, 10_000_000))
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a table; `limit` and `ratio` to it are of the same run."""
+
+    work: str
+    value: float
+    unit: str
+    limit: float | None = None
+    ratio: float | None = None
+    aim: str = ""
+    met: bool | None = None
+    note: str = ""
+
+
+class Aim(msgspec.Struct, frozen=True):
+    """What a figure, or its ratio to the limit, should be; from the issue that asked for it."""
+
+    text: str
+    of_ratio: bool
+    holds: Callable[[float], bool]
+
+
+def ratio_at_least(bound: float) -> Aim:
+    """The ratio to the limit is no less than `bound`."""
+    return Aim(f"ratio >= {bound:g}", True, lambda ratio: ratio >= bound)
+
+
+def ratio_under(bound: float) -> Aim:
+    """The ratio to the limit is less than `bound`."""
+    return Aim(f"ratio < {bound:g}", True, lambda ratio: ratio < bound)
+
+
+def under(bound: float, unit: str) -> Aim:
+    """The figure is less than `bound`."""
+    return Aim(f"< {bound:g} {unit}", False, lambda value: value < bound)
+
+
+def figure(
+    work: str,
+    values: Sequence[float],
+    unit: str,
+    limits: Sequence[float] = (),
+    aim: Aim | None = None,
+    note: str = "",
+) -> Figure:
+    """The median of the rounds, and of their ratios to the limit taken beside each."""
+    ratios = [value / limit for value, limit in zip(values, limits, strict=True)] if limits else []
+    ratio = median(ratios) if ratios else None
+    value = median(values)
+    judged = ratio if aim and aim.of_ratio else value
+    return Figure(
+        work=work,
+        value=value,
+        unit=unit,
+        limit=median(limits) if limits else None,
+        ratio=ratio,
+        aim=aim.text if aim else "",
+        met=aim.holds(judged) if aim and judged is not None else None,
+        note=note,
+    )

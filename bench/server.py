@@ -1,0 +1,205 @@
+"""The real product on a data directory of its own: started, spoken to over HTTP, stopped by its pid."""
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import load, process, receiver
+
+POSTROOM = str(Path(sys.executable).with_name("postroom"))
+READY = b"Postroom is ready at "
+WITHIN = 120.0  # seconds, for what a benchmark waits for
+STAMPED = json.dumps(
+    {"sent": load.STAMP.decode(), "order": 4711, "customer": "Ada Lovelace", "total": 12.5},
+    separators=(",", ":"),
+)
+
+
+class Api:
+    """JSON over one kept connection."""
+
+    def __init__(self, port: int, headers: dict[str, str] | None = None) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._headers = headers or {}
+
+    def __call__(self, method: str, path: str, body: object = None) -> Any:
+        """The decoded answer; OSError where the status is not 200."""
+        given = None if body is None else json.dumps(body)
+        headers = self._headers | ({"content-type": "application/json"} if given else {})
+        self._connection.request(method, path, given, headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise OSError(f"{method} {path}: {answer.status} {content[:500]!r}")
+        return json.loads(content) if content.startswith(b"{") else content
+
+
+class Home:
+    """A data directory with an organization; the server may run on it or not."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        made = json.loads(_command("org", "create", "bench.example/load", "--data", str(data), "--json"))
+        self.org_id: str = made["organization"]["id"]
+        self.headers = {"x-api-key": made["api_key"], "accept": "application/json"}
+
+    @contextmanager
+    def serving(self, *options: str) -> Iterator["Hub"]:
+        """The server on this directory; its log is shown when what is done with it fails."""
+        with (self.data / "server.log").open("wb") as log:
+            child = process.start(serve_command(self.data, *options), log, environment())
+            try:
+                line = process.wait_for_line(child, READY)
+                yield Hub(child.pid, int(line.rsplit(b":", 1)[1]), self.headers)
+            except BaseException:
+                sys.stderr.write((self.data / "server.log").read_text()[-3000:])
+                raise
+            finally:
+                process.stop(child)
+
+
+class Hub:
+    """The running server."""
+
+    def __init__(self, pid: int, port: int, headers: dict[str, str]) -> None:
+        self.pid = pid
+        self.port = port
+        self.headers = headers
+        self.api = Api(port, headers)
+
+    def queue(self, name: str) -> "Queue":
+        """A new queue."""
+        return Queue(self, self.api("POST", "/queues", {"name": name})["queue"]["id"])
+
+    def get(self, path: str) -> bytes:
+        """The bytes of a GET request, for the load generator."""
+        return load.request("GET", path, headers=self.headers)
+
+
+class Queue:
+    """A queue and the listeners made here."""
+
+    def __init__(self, hub: Hub, identifier: str) -> None:
+        self.hub = hub
+        self.path = f"/queues/{identifier}"
+        self.listeners: list[str] = []
+
+    def listen(self, name: str, port: int, path: str = "/ok", **more: str) -> None:
+        """Attach a listener to the receiver on that port."""
+        base = f"http://127.0.0.1:{port}"
+        body = {"name": name, "notify_url": base + path, "liveness_url": base + "/ok"}
+        made = self.hub.api("POST", f"{self.path}/listeners", body)["listener"]
+        self.listeners.append(f"{self.path}/listeners/{made['id']}")
+        if more:
+            self.hub.api("PUT", self.listeners[-1], more)
+
+    def post(self) -> bytes:
+        """The bytes of a request that publishes one stamped message."""
+        return load.request("POST", f"{self.path}/messages", message(), self.hub.headers)
+
+    def publish(self) -> None:
+        """Publish one message."""
+        self.hub.api("POST", f"{self.path}/messages", {"data": STAMPED})
+
+    def counts(self, listener: int = 0) -> dict[str, Any]:
+        """The counts of one listener."""
+        counts: dict[str, Any] = self.hub.api("GET", self.listeners[listener])["listener"]["messages"]
+        return counts
+
+    def drain(self, pause: float = 0.01) -> float:
+        """Wait until the first listener acknowledged all it is owed; when that was seen, monotonic s."""
+        deadline = time.monotonic() + WITHIN
+        while time.monotonic() < deadline:
+            counts = self.counts()
+            if counts["acknowledged_count"] >= counts["accepted_count"]:
+                return time.monotonic()
+            time.sleep(pause)
+        raise TimeoutError(f"not delivered within {WITHIN:.0f} s: {counts}")
+
+
+class Receiver:
+    """The receiver's own report."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._api = Api(port)
+
+    def reset(self) -> None:
+        """Forget what arrived."""
+        self._api("POST", "/reset")
+
+    def report(self) -> receiver.Report:
+        """What arrived since the last reset."""
+        return msgspec.convert(self._api("GET", "/report"), receiver.Report)
+
+    def wait(self, received: int) -> receiver.Report:
+        """Wait until so many arrived; TimeoutError where they do not."""
+        deadline = time.monotonic() + WITHIN
+        while (report := self.report()).received < received:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{report.received} of {received} messages arrived within {WITHIN:.0f} s")
+            time.sleep(0.02)
+        return report
+
+
+def message() -> bytes:
+    """The body that publishes one stamped message."""
+    return json.dumps({"data": STAMPED}).encode()
+
+
+def serve_command(data: Path, *options: str) -> list[str]:
+    """The command that serves on a free port and may deliver to loopback."""
+    return [POSTROOM, "serve", "--data", str(data), "--port", "0", "--allow-network", "127.0.0.0/8", *options]
+
+
+def environment() -> dict[str, str]:
+    """Ours, without settings that would change what is measured."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+
+
+@contextmanager
+def home() -> Iterator[Home]:
+    """An organization in a temporary data directory, removed afterwards."""
+    data = Path(tempfile.mkdtemp(prefix="postroom-bench-"))
+    try:
+        yield Home(data)
+    finally:
+        shutil.rmtree(data)
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver in its own process."""
+    with process.serving("bench.receiver") as port:
+        yield Receiver(port)
+
+
+def run_load(job: load.Job) -> load.Result:
+    """Run a load; OSError where an answer is missing or not 200."""
+    result = process.run("bench.load", job, load.Result)
+    if set(result.statuses) != {"200"} or result.lost or result.unanswered:
+        raise OSError(f"the load met {result.statuses}, {result.lost} lost, {result.unanswered} unanswered")
+    return result
+
+
+def _command(*arguments: str) -> bytes:
+    done = subprocess.run(
+        [POSTROOM, *arguments],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+        cwd=process.ROOT,
+        env=environment(),
+    )
+    return done.stdout

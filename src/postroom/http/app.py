@@ -1,0 +1,126 @@
+"""The ASGI application: routes made from the table, answers, and errors turned into problems."""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.routing import Route, Router
+
+from postroom.domain.errors import MethodNotAllowed, NotFound, PostroomError
+from postroom.http.call import Operation, Site
+from postroom.http.gate import Receive, Scope, admit
+from postroom.http.openapi import document
+from postroom.http.operations import OPERATIONS
+from postroom.http.problems import STATUS, Headers, headers_of, problem
+
+log = structlog.get_logger(__name__)
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_encode = msgspec.json.Encoder().encode
+
+
+class App:
+    """Serves the table, with and without the prefix /v1.
+
+    While `draining`, every answer closes its connection, so that none is cut off when the process stops.
+    """
+
+    def __init__(self, site: Site, operations: Iterable[Operation] = OPERATIONS) -> None:
+        self.draining = False
+        by_path: defaultdict[str, list[Operation]] = defaultdict(list)
+        for operation in operations:
+            for path in (operation.path, operation.also):
+                if path is not None:
+                    by_path[path].append(operation)
+        routes = [
+            Route(path, _Resource(site, self, listed), methods=None) for path, listed in by_path.items()
+        ]
+        routes.append(Route("/openapi.json", _Document(self, operations), methods=None))
+        self._router = Router(routes, redirect_slashes=False, default=_Nowhere(self))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if path.startswith("/v1/"):
+            scope["path"] = path[3:]
+        await self._router(scope, receive, send)
+
+    async def answer(self, send: Send, status: int, body: bytes, headers: Headers) -> None:
+        """Send a JSON answer."""
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *headers,
+        ]
+        if self.draining:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def refuse(self, send: Send, error: PostroomError) -> None:
+        """Send an error that Postroom raised on purpose."""
+        body = _encode(problem(STATUS[type(error)], error.detail))
+        await self.answer(send, STATUS[type(error)], body, headers_of(error))
+
+
+class _Resource:
+    """What is at one path: an operation for each method."""
+
+    def __init__(self, site: Site, app: App, operations: list[Operation]) -> None:
+        self._site = site
+        self._app = app
+        self._by_method = {method: each for each in reversed(operations) for method in each.methods}
+        if "GET" in self._by_method:
+            self._by_method["HEAD"] = self._by_method["GET"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self._run(scope, receive)
+        except PostroomError as error:
+            await self._app.refuse(send, error)
+        except Exception:
+            await self._fail(scope, send)
+        else:
+            await self._app.answer(send, 200, body, [])
+
+    async def _run(self, scope: Scope, receive: Receive) -> bytes:
+        operation = self._by_method.get(scope["method"])
+        if operation is None:
+            raise MethodNotAllowed(scope["method"], tuple(self._by_method))
+        call = await admit(self._site, operation, scope, receive)
+        body = _encode(await operation.handler(call))
+        return msgspec.json.format(body, indent=2) if call.query.pretty else body
+
+    async def _fail(self, scope: Scope, send: Send) -> None:
+        incident = secrets.token_hex(8)
+        log.exception("request_broke", incident=incident, method=scope["method"], path=scope["path"])
+        detail = f"something went wrong here; the log has more under {incident}"
+        await self._app.answer(send, 500, _encode(problem(500, detail)), [])
+
+
+class _Document:
+    """The OpenAPI document."""
+
+    def __init__(self, app: App, operations: Iterable[Operation]) -> None:
+        self._app = app
+        self._body = msgspec.json.format(_encode(document(operations)), indent=2)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in {"GET", "HEAD"}:
+            await self._app.answer(send, 200, self._body, [])
+        else:
+            await self._app.refuse(send, MethodNotAllowed(scope["method"], ("GET", "HEAD")))
+
+
+class _Nowhere:
+    """All other paths."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app.refuse(send, NotFound(f"there is nothing at {scope['path']}"))

@@ -1,0 +1,103 @@
+"""A request that was let in: who asks, for what, with what."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from postroom.domain import scope
+from postroom.domain.api_key import ApiKey
+from postroom.domain.errors import Invalid
+from postroom.http.bodies import Link, Links, Query
+from postroom.service.hub import Hub
+
+LONGEST_LIST = 1000
+
+
+class Site(msgspec.Struct, frozen=True):
+    """What all requests share: the services, whether the process is ready, and its limits.
+
+    `ready` raises Unavailable when it is not. `public_url` is the base of links, without a slash at its
+    end; empty for the address that the request was sent to.
+    """
+
+    hub: Hub
+    ready: Callable[[], Awaitable[None]]
+    body_limit: int
+    public_url: str
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request; `key` is None only where none is needed."""
+
+    site: Site
+    base: str
+    path: dict[str, str]
+    query: Any
+    body: Any
+    key: ApiKey | None
+
+    @property
+    def hub(self) -> Hub:
+        """The services."""
+        return self.site.hub
+
+    @property
+    def org_id(self) -> str:
+        """The organization that asks."""
+        assert self.key is not None, "the operation table lets nobody in without a key here"  # noqa: S101
+        return self.key.org_id
+
+    def visible(self, resource: str) -> Callable[[Iterable[str]], bool]:
+        """Whether a thing with any of these ids may be listed."""
+        assert self.key is not None, "the operation table lets nobody in without a key here"  # noqa: S101
+        limited_to = scope.visible(self.key.scopes, resource, "read")
+        return lambda ids: limited_to is None or not limited_to.isdisjoint(ids)
+
+    def links(self, path: str, others: Iterable[tuple[str, str]] = ()) -> Links:
+        """`self`, then the others, each a name and a path."""
+        links = {"self": Link(self.base + path)}
+        for name, other in others:
+            links.setdefault(name, Link(self.base + other))
+        return links
+
+    def limit(self) -> int:
+        """How many things a list may have, as the query asks.
+
+        Raises:
+            Invalid: it is out of range.
+        """
+        if not 1 <= self.query.limit <= LONGEST_LIST:
+            raise Invalid("limit", f"must be from 1 to {LONGEST_LIST}")
+        return int(self.query.limit)
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A row of the table: what can be asked, what is needed for it, what is answered.
+
+    `errors` are those of this operation alone; those that every request of its sort can meet are derived.
+    A `resource` of None needs no key.
+    """
+
+    methods: tuple[str, ...]
+    path: str
+    handler: "Handler"
+    answer: type[msgspec.Struct]
+    resource: str | None = None
+    body: type[msgspec.Struct] | None = None
+    query: type[Query] = Query
+    errors: tuple[type[Exception], ...] = ()
+    also: str | None = None  # a second path, in the public document's own links
+
+    @property
+    def access(self) -> scope.Access:
+        """What the key's scope must allow."""
+        return "read" if self.methods[0] == "GET" else "write"
+
+    @property
+    def summary(self) -> str:
+        """The handler's docstring."""
+        return (self.handler.__doc__ or "").strip().splitlines()[0]
+
+
+Handler = Callable[[Call], Awaitable[Any]]

@@ -1,0 +1,50 @@
+"""What an error looks like outside: its status, and the body `{"title", "status", "detail"}`."""
+
+from http import HTTPStatus
+
+import msgspec
+
+from postroom.domain import errors
+from postroom.domain.errors import MethodNotAllowed, PostroomError, Unavailable
+
+STATUS: dict[type[PostroomError], int] = {
+    errors.Malformed: 400,
+    errors.NotAuthenticated: 401,
+    errors.NotPermitted: 403,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.NotAcceptable: 406,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.Invalid: 422,
+    errors.NameTaken: 422,
+    errors.Unavailable: 503,
+    errors.StoreError: 503,
+}
+Headers = list[tuple[bytes, bytes]]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """The body of every answer that is not a success."""
+
+    title: str
+    status: int
+    detail: str
+
+
+def problem(status: int, detail: str) -> Problem:
+    """A problem with the status' reason phrase as its title."""
+    # The phrase of the documented API; Python's own is newer.
+    title = "Unprocessable Entity" if status == 422 else HTTPStatus(status).phrase
+    return Problem(title, status, detail)
+
+
+def headers_of(error: PostroomError) -> Headers:
+    """The headers that go with an error."""
+    if isinstance(error, MethodNotAllowed):
+        return [(b"allow", ", ".join(error.allowed).encode())]
+    if isinstance(error, Unavailable):
+        return [(b"retry-after", str(error.retry_after).encode())]
+    if STATUS[type(error)] == 413:
+        return [(b"connection", b"close")]
+    return []

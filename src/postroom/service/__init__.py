@@ -1,0 +1,1 @@
+"""Use cases: they decide, and own the transaction."""

@@ -1,0 +1,172 @@
+"""Where facts are committed: one time for each commit, and every fact counted in the commit that makes it.
+
+Frequent facts (messages accepted, attempts made) are gathered: what arrives in one turn of the event loop goes
+into one transaction, and then all who wait for it are answered.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from postroom.domain.clock import HeldClock
+from postroom.domain.errors import Unavailable
+from postroom.domain.ids import IdSource
+from postroom.domain.listener import Counts
+from postroom.domain.usage import Kind, UsageEvent
+from postroom.store import listeners, usage
+from postroom.store.database import Database, Transaction
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+MOST_WAITING = 20_000
+MOST_TOGETHER = 1_000
+
+
+class Entry:
+    """One commit under way: the transaction, its time `at` in ms, and what it counts."""
+
+    def __init__(self, tx: Transaction, at: int, ids: IdSource) -> None:
+        self.tx = tx
+        self.at = at
+        self.events: list[UsageEvent] = []
+        self.counts: dict[tuple[str, str], Counts] = {}
+        self.afterwards: list[Callable[[], None]] = []
+        self._ids = ids
+
+    def mint(self) -> str:
+        """A new id."""
+        return self._ids.mint(self.at)
+
+    def event(self, kind: Kind, org_id: str, **subject: str | None) -> None:
+        """Count a usage event; `subject` are fields of `UsageEvent`."""
+        self.events.append(UsageEvent(org_id, self._ids.mint(self.at), kind, **subject))
+
+    def tally(self, org_id: str, listener_id: str, **added: int) -> None:
+        """Add to a listener's counts; `added` are fields of `Counts`."""
+        key = org_id, listener_id
+        before = self.counts.get(key) or Counts()
+        sums = {name: getattr(before, name) + added.get(name, 0) for name in Counts.__struct_fields__}
+        self.counts[key] = Counts(**sums)
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Do this once the commit is durable."""
+        self.afterwards.append(action)
+
+
+# Writes many items of one sort in a commit; answers a result, or the error, of each.
+Write = Callable[[Entry, list[Item]], Awaitable[Sequence[T | Exception]]]
+
+
+class _Waiting(NamedTuple):
+    write: Write[Any, Any]
+    item: Any
+    future: asyncio.Future[Any]
+
+
+class Ledger:
+    """Commits facts; `series` is the series of running totals that this process writes."""
+
+    def __init__(self, database: Database, clock: HeldClock, ids: IdSource, series: int) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._series = series
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._closed = False
+
+    async def commit(self, body: Callable[[Entry], Awaitable[T]]) -> T:
+        """Run `body` in a transaction of its own, durable when this returns, undone when it raises.
+
+        Raises:
+            Unavailable: the database is busy, full or out of reach; nothing was changed.
+        """
+        entries: list[Entry] = []
+
+        async def transaction(tx: Transaction) -> T:
+            entry = Entry(tx, self._clock(), self._ids)
+            entries.append(entry)
+            result = await body(entry)
+            await self._count(entry)
+            return result
+
+        result = await self._database.transaction(transaction)
+        for action in entries[-1].afterwards:
+            action()
+        return result
+
+    async def submit(self, write: Write[Item, T], item: Item) -> T:
+        """Write `item` together with all that arrives in this turn; answers what `write` answers for it.
+
+        Raises:
+            Unavailable: the process is stopping, too much is waiting, or the database does not take it.
+        """
+        if self._closed:
+            raise Unavailable("this process is stopping; try again")
+        if len(self._waiting) >= MOST_WAITING:
+            raise Unavailable("too many writes are waiting; try again")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(write, item, future))
+        self._wake.set()
+        return await future
+
+    async def run(self) -> None:
+        """Commit what is submitted, until `close` was called and nothing waits any more."""
+        while self._waiting or not self._closed:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+            batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+            await self._commit_together(batch)
+
+    def close(self) -> None:
+        """Take no more; `run` ends when all that waits is written."""
+        self._closed = True
+        self._wake.set()
+
+    async def _commit_together(self, batch: list[_Waiting]) -> None:
+        groups: defaultdict[Write[Any, Any], list[_Waiting]] = defaultdict(list)
+        for waiting in batch:
+            groups[waiting.write].append(waiting)
+
+        async def body(entry: Entry) -> list[Any]:
+            return [
+                result
+                for write, group in groups.items()
+                for result in await write(entry, [w.item for w in group])
+            ]
+
+        try:
+            results = await self.commit(body) if batch else []
+        except Exception as error:
+            await self._after_failure(batch, error)
+        else:
+            ordered = (waiting for group in groups.values() for waiting in group)
+            for waiting, result in zip(ordered, results, strict=True):
+                _answer(waiting.future, result)
+
+    async def _after_failure(self, batch: list[_Waiting], error: Exception) -> None:
+        """One that spoils the commit must not spoil the others: each is tried alone."""
+        if len(batch) == 1 or isinstance(error, Unavailable):
+            for waiting in batch:
+                _answer(waiting.future, error)
+        else:
+            for waiting in batch:
+                await self._commit_together([waiting])
+
+    async def _count(self, entry: Entry) -> None:
+        if entry.events:
+            await usage.append(entry.tx, self._series, entry.at, entry.events)
+        if entry.counts:
+            await listeners.add_counts(entry.tx, self._series, entry.counts)
+
+
+def _answer(future: asyncio.Future[Any], result: Any) -> None:
+    if future.done():  # whoever waited has gone
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,119 @@
+"""Listeners, what became of their deliveries, and what their probes found."""
+
+from postroom.domain.listener import Counts, Listener
+from postroom.domain.liveness import Liveness
+from postroom.store.database import Reader, Row, Transaction
+
+
+async def insert(tx: Transaction, listener: Listener) -> bool:
+    """False where the name is taken."""
+    v = listener
+    values = (
+        v.org_id,
+        v.id,
+        v.queue_id,
+        v.name,
+        v.notify_url,
+        v.liveness_url,
+        v.secret,
+        v.status,
+        v.slot,
+        v.created_at,
+    )
+    return bool(await tx.fetch("insert_listener", *values))
+
+
+async def find(reader: Reader, org_id: str, listener_id: str) -> Listener | None:
+    """One by id."""
+    rows = await reader.fetch("find_listener", org_id, listener_id)
+    return Listener(*rows[0]) if rows else None
+
+
+async def exists(reader: Reader, org_id: str, listener_id: str) -> bool:
+    """Whether there still is such a listener."""
+    return bool(await reader.fetch("listener_exists", org_id, listener_id))
+
+
+async def of(reader: Reader, org_id: str) -> list[Listener]:
+    """All of an organization, oldest first."""
+    return [Listener(*row) for row in await reader.fetch("list_listeners", org_id)]
+
+
+async def of_queue(reader: Reader, org_id: str, queue_id: str) -> list[Listener]:
+    """All of a queue, oldest first."""
+    return [Listener(*row) for row in await reader.fetch("list_listeners_of_queue", org_id, queue_id)]
+
+
+async def every(reader: Reader) -> list[Listener]:
+    """All of all organizations."""
+    return [Listener(*row) for row in await reader.fetch("list_every_listener")]
+
+
+async def recipients(reader: Reader, org_id: str, queue_id: str) -> list[str] | None:
+    """The ids of the listeners that a message accepted now goes to; None where there is no such queue."""
+    rows = await reader.fetch("recipients", org_id, queue_id)
+    return [listener_id for (listener_id,) in rows if listener_id is not None] if rows else None
+
+
+async def update(tx: Transaction, listener: Listener) -> bool:
+    """False where the name is taken."""
+    v = listener
+    return bool(
+        await tx.fetch("update_listener", v.org_id, v.id, v.name, v.notify_url, v.liveness_url, v.status)
+    )
+
+
+async def disable(tx: Transaction, org_id: str, listener_id: str) -> None:
+    """Switch it off."""
+    await tx.execute("set_listener_status", org_id, listener_id, "disabled")
+
+
+async def delete(tx: Transaction, org_id: str, listener_id: str) -> None:
+    """The listener and its liveness; its pending deliveries are left to be discarded a few at a time."""
+    await tx.execute("delete_listener", org_id, listener_id)
+    await tx.execute("delete_liveness", org_id, listener_id)
+    await tx.execute("insert_removal", org_id, listener_id, "listener")
+
+
+async def add_counts(tx: Transaction, series: int, added: dict[tuple[str, str], Counts]) -> None:
+    """Add to the counts of listeners, keyed by (organization's id, listener's id)."""
+    rows = [
+        (org_id, listener_id, series, c.accepted, c.delivered, c.failed, c.discarded)
+        for (org_id, listener_id), c in added.items()
+    ]
+    await tx.execute_many("add_listener_counts", rows)
+
+
+async def counts(reader: Reader, org_id: str, listener_id: str) -> Counts:
+    """What became of a listener's deliveries."""
+    ((*sums,),) = await reader.fetch("read_listener_counts", org_id, listener_id)
+    return Counts(*(value or 0 for value in sums))
+
+
+async def every_count(reader: Reader, org_id: str) -> dict[str, Counts]:
+    """What became of the deliveries of each listener, by its id; the deleted ones too."""
+    rows = await reader.fetch("list_listener_counts", org_id)
+    return {listener_id: Counts(*sums) for listener_id, *sums in rows}
+
+
+async def liveness(reader: Reader, org_id: str, listener_id: str) -> Liveness:
+    """What the probes of a listener found."""
+    rows = await reader.fetch("read_liveness", org_id, listener_id)
+    return Liveness(*rows[0]) if rows else Liveness()
+
+
+async def every_liveness(reader: Reader) -> dict[tuple[str, str], Liveness]:
+    """What the probes found, keyed by (organization's id, listener's id)."""
+    rows = await reader.fetch("list_liveness")
+    return {(org_id, listener_id): Liveness(*found) for org_id, listener_id, *found in rows}
+
+
+async def probed(reader: Reader) -> list[Row]:
+    """Of each listener switched on: its ids, liveness URL, when it was probed last (ms), whether to probe it often."""
+    return await reader.fetch("probed_listeners")
+
+
+async def write_liveness(tx: Transaction, org_id: str, listener_id: str, found: Liveness) -> None:
+    """Keep what the probes of a listener found by now."""
+    values = (found.success_count, found.failure_count, found.recent, found.checked_at)
+    await tx.execute("write_liveness", org_id, listener_id, *values)

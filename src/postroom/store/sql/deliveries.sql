@@ -1,0 +1,53 @@
+-- insert_delivery: owed from now on
+INSERT INTO deliveries (org_id, message_id, listener_id, state, attempts, due_at) VALUES ($1, $2, $3, 0, 0, $4);
+
+-- retry_delivery: a failed attempt that another one follows; the row only while it was pending
+UPDATE deliveries SET attempts = $4, due_at = $5
+WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state = 0
+RETURNING message_id, listener_id;
+
+-- end_delivery: delivered or failed for good; the row only while it was pending
+UPDATE deliveries SET attempts = $4, state = $5, ended_at = $6
+WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state = 0
+RETURNING message_id, listener_id;
+
+-- insert_attempt: one request made
+INSERT INTO attempts (org_id, message_id, listener_id, number, at, duration, status, error, answer)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- list_attempts: for a message, in the order made
+SELECT listener_id, number, at, duration, status, error, answer FROM attempts
+WHERE org_id = $1 AND message_id = $2 ORDER BY at, listener_id, number;
+
+-- due_deliveries: of one listener, the longest due first
+SELECT message_id, attempts FROM deliveries
+WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at <= $3
+ORDER BY due_at, message_id LIMIT $4;
+
+-- next_due: when a listener's next delivery after a time is due
+SELECT due_at FROM deliveries WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at > $3
+ORDER BY due_at LIMIT 1;
+
+-- hasten_deliveries: some that wait for a later time become due
+UPDATE deliveries SET due_at = $3
+WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND message_id IN (
+    SELECT message_id FROM deliveries
+    WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at > $3 ORDER BY due_at LIMIT $4
+) RETURNING message_id;
+
+-- pending_of_message: which listeners still wait for it
+SELECT listener_id FROM deliveries WHERE org_id = $1 AND message_id = $2 AND state = 0;
+
+-- missed: the newest deliveries of a listener whose schedule is used up
+SELECT message_id FROM deliveries
+WHERE org_id = $1 AND listener_id = $2 AND state = 2 ORDER BY message_id DESC LIMIT $3;
+
+-- discard_some_deliveries: a few of a deleted listener
+UPDATE deliveries SET state = 3, ended_at = $3
+WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND message_id IN (
+    SELECT message_id FROM deliveries
+    WHERE org_id = $1 AND listener_id = $2 AND state = 0 ORDER BY due_at LIMIT $4
+) RETURNING message_id;
+
+-- count_pending: of every listener of an organization
+SELECT listener_id, count(*) FROM deliveries WHERE org_id = $1 AND state = 0 GROUP BY listener_id;

@@ -1,0 +1,34 @@
+-- insert_queue: a new queue, or no row where the name is taken
+INSERT INTO queues (org_id, id, name, schema_id, created_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (org_id, name) DO NOTHING RETURNING id;
+
+-- insert_schema: one version of a queue's schema, kept for good
+INSERT INTO schemas (org_id, queue_id, id, body) VALUES ($1, $2, $3, $4)
+ON CONFLICT (org_id, queue_id, id) DO NOTHING;
+
+-- find_schema: one version of a queue's schema
+SELECT body FROM schemas WHERE org_id = $1 AND queue_id = $2 AND id = $3;
+
+-- find_queue: one by id, with its schema
+SELECT q.org_id, q.id, q.name, q.schema_id, s.body, q.created_at FROM queues AS q
+LEFT JOIN schemas AS s ON s.org_id = q.org_id AND s.queue_id = q.id AND s.id = q.schema_id
+WHERE q.org_id = $1 AND q.id = $2;
+
+-- find_queue_by_name: one by name, with its schema
+SELECT q.org_id, q.id, q.name, q.schema_id, s.body, q.created_at FROM queues AS q
+LEFT JOIN schemas AS s ON s.org_id = q.org_id AND s.queue_id = q.id AND s.id = q.schema_id
+WHERE q.org_id = $1 AND q.name = $2;
+
+-- list_queues: all of an organization, oldest first
+SELECT q.org_id, q.id, q.name, q.schema_id, s.body, q.created_at FROM queues AS q
+LEFT JOIN schemas AS s ON s.org_id = q.org_id AND s.queue_id = q.id AND s.id = q.schema_id
+WHERE q.org_id = $1 ORDER BY q.id;
+
+-- update_queue: no row where the name is taken by another one
+UPDATE queues SET name = $3, schema_id = $4
+WHERE org_id = $1 AND id = $2
+AND NOT EXISTS (SELECT 1 FROM queues AS other WHERE other.org_id = $1 AND other.name = $3 AND other.id <> $2)
+RETURNING id;
+
+-- delete_queue: with its schemas and listeners
+DELETE FROM queues WHERE org_id = $1 AND id = $2;

@@ -1,0 +1,89 @@
+-- insert_usage_event: one counted fact
+INSERT INTO usage_events (org_id, id, kind, api_key_id, queue_id, listener_id, message_id, name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- newest_segment: the totals of one series so far
+SELECT started_at, last_at, events, api_key_added, api_key_updated, api_key_deleted, queue_added, queue_updated,
+    queue_deleted, listener_added, listener_updated, listener_deleted, message_added, message_published_ok,
+    message_published_not_ok
+FROM usage_totals WHERE org_id = $1 AND series = $2 ORDER BY started_at DESC LIMIT 1;
+
+-- write_segment: a new segment, or the newest one extended
+INSERT INTO usage_totals (org_id, series, started_at, last_at, events, api_key_added, api_key_updated,
+    api_key_deleted, queue_added, queue_updated, queue_deleted, listener_added, listener_updated, listener_deleted,
+    message_added, message_published_ok, message_published_not_ok)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+ON CONFLICT (org_id, series, started_at) DO UPDATE SET
+    last_at = excluded.last_at, events = excluded.events,
+    api_key_added = excluded.api_key_added, api_key_updated = excluded.api_key_updated,
+    api_key_deleted = excluded.api_key_deleted, queue_added = excluded.queue_added,
+    queue_updated = excluded.queue_updated, queue_deleted = excluded.queue_deleted,
+    listener_added = excluded.listener_added, listener_updated = excluded.listener_updated,
+    listener_deleted = excluded.listener_deleted, message_added = excluded.message_added,
+    message_published_ok = excluded.message_published_ok,
+    message_published_not_ok = excluded.message_published_not_ok;
+
+-- segments_before: of each series, the last segment that started before each of four edges
+SELECT e.edge, t.started_at, t.last_at, t.events, t.api_key_added, t.api_key_updated, t.api_key_deleted,
+    t.queue_added, t.queue_updated, t.queue_deleted, t.listener_added, t.listener_updated, t.listener_deleted,
+    t.message_added, t.message_published_ok, t.message_published_not_ok
+FROM (SELECT 0 AS edge, $2 AS at UNION ALL SELECT 1, $3 UNION ALL SELECT 2, $4 UNION ALL SELECT 3, $5) AS e
+CROSS JOIN processes AS p
+JOIN usage_totals AS t ON t.org_id = $1 AND t.series = p.series AND t.started_at = (
+    SELECT max(last.started_at) FROM usage_totals AS last
+    WHERE last.org_id = $1 AND last.series = p.series AND last.started_at < e.at
+);
+
+-- count_events: by kind, from one id up to before another one
+SELECT kind, count(*) FROM usage_events WHERE org_id = $1 AND id >= $2 AND id < $3 GROUP BY kind;
+
+-- list_usage_events: after a cursor, oldest first
+SELECT e.id, e.kind, e.api_key_id, e.queue_id, e.listener_id, e.message_id, e.name, q.name, l.name
+FROM usage_events AS e
+LEFT JOIN queues AS q ON q.org_id = e.org_id AND q.id = e.queue_id
+LEFT JOIN listeners AS l ON l.org_id = e.org_id AND l.id = e.listener_id
+WHERE e.org_id = $1 AND e.id > $2 AND e.kind BETWEEN $4 AND $5 ORDER BY e.id LIMIT $3;
+
+-- list_rare_usage_events: of keys, queues and listeners, after a cursor, oldest first
+SELECT e.id, e.kind, e.api_key_id, e.queue_id, e.listener_id, e.message_id, e.name, q.name, l.name
+FROM usage_events AS e
+LEFT JOIN queues AS q ON q.org_id = e.org_id AND q.id = e.queue_id
+LEFT JOIN listeners AS l ON l.org_id = e.org_id AND l.id = e.listener_id
+WHERE e.org_id = $1 AND e.id > $2 AND e.kind < 9 AND e.kind BETWEEN $4 AND $5 ORDER BY e.id LIMIT $3;
+
+-- last_event_time: the latest time that was ever counted
+SELECT max(t.last_at) FROM organizations AS o
+CROSS JOIN processes AS p
+JOIN usage_totals AS t ON t.org_id = o.id AND t.series = p.series AND t.started_at = (
+    SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = o.id AND last.series = p.series
+);
+
+-- sum_totals: what the running totals of an organization say by now
+SELECT sum(api_key_added), sum(api_key_updated), sum(api_key_deleted), sum(queue_added), sum(queue_updated),
+    sum(queue_deleted), sum(listener_added), sum(listener_updated), sum(listener_deleted), sum(message_added),
+    sum(message_published_ok), sum(message_published_not_ok)
+FROM processes AS p
+JOIN usage_totals AS t ON t.org_id = $1 AND t.series = p.series AND t.started_at = (
+    SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = $1 AND last.series = p.series
+);
+
+-- delete_some_usage_events: a few of the oldest, before an id
+DELETE FROM usage_events WHERE org_id = $1 AND id IN (
+    SELECT id FROM usage_events WHERE org_id = $1 AND id < $2 ORDER BY id LIMIT $3
+) RETURNING id;
+
+-- thin_some_totals: of a stretch of time, delete a few segments that are not the last of their step
+DELETE FROM usage_totals WHERE org_id = $1 AND series = $2 AND started_at IN (
+    SELECT t.started_at FROM usage_totals AS t
+    WHERE t.org_id = $1 AND t.series = $2 AND t.started_at >= $3 AND t.started_at < $4 AND EXISTS (
+        SELECT 1 FROM usage_totals AS later WHERE later.org_id = $1 AND later.series = $2
+        AND later.started_at > t.started_at AND later.started_at < (t.started_at / $5 + 1) * $5
+    ) ORDER BY t.started_at LIMIT $6
+) RETURNING started_at;
+
+-- list_series: every series that was ever written
+SELECT series FROM processes ORDER BY series;
+
+-- mark_process: this process is alive and can write
+INSERT INTO processes (series, seen_at) VALUES ($1, $2)
+ON CONFLICT (series) DO UPDATE SET seen_at = excluded.seen_at;

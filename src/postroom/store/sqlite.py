@@ -1,0 +1,169 @@
+"""SQLite, executed inside the event loop: a write is a few microseconds, a hop to a thread is more.
+
+A transaction's body awaits only the methods below, and none of them suspends; so a transaction runs from
+BEGIN to COMMIT without anything else of this process in between.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import apsw
+
+from postroom.domain.errors import StoreError, Unavailable
+from postroom.store import queries
+from postroom.store.database import Row, T, Transaction, Value
+
+BUSY_WAIT = 2.0
+_BUSY_PAUSE = 0.005
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -32768",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
+    """A connection to the file `path` as Postroom uses it.
+
+    Raises:
+        StoreError: the file cannot be opened or is no SQLite database.
+        Unavailable: it is locked, or the disk is full.
+    """
+    flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    with translated():
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=500)
+        connection.set_busy_timeout(int(BUSY_WAIT * 1000))
+        for setting in _SETTINGS[2:] if read_only else _SETTINGS:
+            connection.execute(setting)
+        return connection
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turns SQLite's errors into Postroom's, in this one place."""
+    try:
+        yield
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise Unavailable("the database is busy; try again") from error
+    except (apsw.FullError, apsw.IOError) as error:
+        raise Unavailable(
+            "the database cannot be written, its disk may be full; try again later", 5
+        ) from error
+    except (apsw.CantOpenError, apsw.NotADBError, apsw.CorruptError, apsw.ReadOnlyError) as error:
+        raise StoreError(f"the database cannot be used: {error}") from error
+
+
+def _numbered(sql: str) -> str:
+    return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+class SqliteTransaction:
+    """The methods of a transaction on one connection; none of them suspends."""
+
+    def __init__(self, connection: apsw.Connection, sql: dict[str, str]) -> None:
+        self._connection = connection
+        self._sql = sql
+
+    async def fetch(self, query: str, *params: Value) -> list[Row]:
+        """All rows of the query."""
+        return cast(list[Row], list(self._connection.execute(self._sql[query], params)))
+
+    async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
+        """The rows of the query for each row of parameters."""
+        return cast(list[Row], list(self._connection.executemany(self._sql[query], rows)))
+
+    async def execute(self, query: str, *params: Value) -> None:
+        """Run the query once."""
+        self._connection.execute(self._sql[query], params)
+
+    async def execute_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        """Run the query for each row of parameters."""
+        self._connection.executemany(self._sql[query], rows)
+
+
+class SqliteDatabase:
+    """One SQLite file, already migrated: a connection that reads and writes, and one beside it for long reads."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = connect(path)
+        self._connection.set_busy_timeout(0)  # waiting happens in the loop, not in SQLite
+        self._sql = {name: _numbered(text) for name, text in queries.load("sqlite").items()}
+        self._inside = SqliteTransaction(self._connection, self._sql)
+        self._apart = ThreadPoolExecutor(1, thread_name_prefix="postroom-read")
+        self._apart_connection = connect(path, read_only=True)
+        self._version = self._data_version()
+
+    async def fetch(self, query: str, *params: Value) -> list[Row]:
+        """All rows of the query, between transactions."""
+        with translated():
+            return await self._inside.fetch(query, *params)
+
+    async def fetch_apart(self, query: str, *params: Value) -> list[Row]:
+        """All rows of the query, read in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._apart, self._fetch_apart, query, params)
+
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `body` between BEGIN and COMMIT."""
+        with translated():
+            await self._begin()
+            try:
+                result = _completed(body(self._inside))
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+        return result
+
+    async def changed_elsewhere(self) -> bool:
+        """Whether SQLite's data version, which own commits leave alone, has moved."""
+        before, self._version = self._version, self._data_version()
+        return before != self._version
+
+    async def close(self) -> None:
+        """Close both connections; the last one to close folds the log into the file."""
+        self._apart.shutdown()
+        self._apart_connection.close()
+        self._connection.close()
+
+    async def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BUSY_WAIT
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                return
+            except apsw.BusyError:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(_BUSY_PAUSE)
+
+    def _roll_back(self) -> None:
+        # After some errors, a full disk among them, SQLite has rolled back by itself.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _fetch_apart(self, query: str, params: tuple[Value, ...]) -> list[Row]:
+        with translated():
+            return cast(list[Row], list(self._apart_connection.execute(self._sql[query], params)))
+
+    def _data_version(self) -> int:
+        return cast(int, self._connection.pragma("data_version"))
+
+
+def _completed(body: Awaitable[T]) -> T:
+    """The result of a body that never suspends."""
+    steps: Generator[Any, Any, T] = body.__await__()
+    try:
+        next(steps)
+    except StopIteration as stop:
+        return cast(T, stop.value)
+    steps.close()
+    raise RuntimeError("a transaction waited for something that is not the database")

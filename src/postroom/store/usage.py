@@ -1,0 +1,99 @@
+"""Usage events and running totals in the database."""
+
+from collections import defaultdict
+
+from postroom.domain import ids
+from postroom.domain.usage import BEGINNING, NOTHING, Kind, Segment, Totals, UsageEvent, minus, plus
+from postroom.store.database import Reader, Row, Transaction
+
+FOREVER = 1 << 62
+
+
+async def append(tx: Transaction, series: int, at: int, events: list[UsageEvent]) -> None:
+    """Keep the events of one commit, all of the time `at`, and count each of them in the running totals."""
+    await tx.execute_many(
+        "insert_usage_event",
+        [
+            (e.org_id, e.id, e.kind.value, e.api_key_id, e.queue_id, e.listener_id, e.message_id, e.name)
+            for e in events
+        ],
+    )
+    added: defaultdict[str, list[int]] = defaultdict(lambda: list(NOTHING))
+    for event in events:
+        added[event.org_id][event.kind] += 1
+    for org_id, totals in added.items():
+        await _add(tx, org_id, series, at, tuple(totals))
+
+
+async def _add(tx: Transaction, org_id: str, series: int, at: int, added: Totals) -> None:
+    rows = await tx.fetch("newest_segment", org_id, series)
+    newest = _segment(rows[0]) if rows else BEGINNING
+    now = newest.extended(at, added) if newest.takes(at) else newest.followed(at, added)
+    await tx.execute("write_segment", org_id, series, now.started_at, now.last_at, now.events, *now.totals)
+
+
+async def totals_since(reader: Reader, org_id: str, edges: tuple[int, int, int]) -> list[Totals]:
+    """For each of three edges, what was counted at or after it, exact to the millisecond."""
+    before = [NOTHING] * 4
+    for edge, *row in await reader.fetch("segments_before", org_id, FOREVER, *edges):
+        segment = _segment(row)
+        passed = segment.totals
+        if edge > 0 and segment.last_at >= edges[edge - 1]:
+            passed = minus(passed, await _count(reader, org_id, edges[edge - 1], segment.last_at))
+        before[edge] = plus(before[edge], passed)
+    return [minus(before[0], passed) for passed in before[1:]]
+
+
+async def _count(reader: Reader, org_id: str, start: int, end: int) -> Totals:
+    """The events from `start` to `end`, ms, both included, counted one by one."""
+    counted = list(NOTHING)
+    for kind, count in await reader.fetch("count_events", org_id, ids.lowest(start), ids.lowest(end + 1)):
+        counted[kind] = count
+    return tuple(counted)
+
+
+async def events_after(
+    reader: Reader, org_id: str, after: str, kinds: tuple[Kind, Kind], limit: int
+) -> list[Row]:
+    """Events with ids above `after`, oldest first: id, kind, four ids, names of subject, queue, listener."""
+    query = "list_rare_usage_events" if kinds[1] < Kind.MESSAGE_ADDED else "list_usage_events"
+    return await reader.fetch(query, org_id, after, limit, kinds[0].value, kinds[1].value)
+
+
+async def last_time(reader: Reader) -> int:
+    """The latest time that was ever counted, ms; 0 for none."""
+    rows = await reader.fetch("last_event_time")
+    return rows[0][0] or 0
+
+
+def _segment(row: Row) -> Segment:
+    started_at, last_at, events, *totals = row
+    return Segment(started_at, last_at, events, tuple(totals))
+
+
+async def delete_some_events(tx: Transaction, org_id: str, before: str, limit: int) -> int:
+    """Delete at most `limit` of the oldest events with ids below `before`; answers how many."""
+    return len(await tx.fetch("delete_some_usage_events", org_id, before, limit))
+
+
+async def thin_some(
+    tx: Transaction, org_id: str, series: int, start: int, end: int, step: int, limit: int
+) -> list[int]:
+    """Delete at most `limit` segments between two times that are not the last of their `step` ms; answers their starts."""
+    return [at for (at,) in await tx.fetch("thin_some_totals", org_id, series, start, end, step, limit)]
+
+
+async def every_series(reader: Reader) -> list[int]:
+    """The series of running totals that were ever written."""
+    return [series for (series,) in await reader.fetch("list_series")]
+
+
+async def mark_process(tx: Transaction, series: int, at: int) -> None:
+    """The process that writes this series is alive at `at`, ms."""
+    await tx.execute("mark_process", series, at)
+
+
+async def sums(reader: Reader, org_id: str) -> Totals:
+    """What the running totals say by now."""
+    ((*totals,),) = await reader.fetch("sum_totals", org_id)
+    return tuple(total or 0 for total in totals)

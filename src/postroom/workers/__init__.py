@@ -1,0 +1,1 @@
+"""Loops with a name and a run(): deliver, probe, sweep, watch."""

@@ -1,0 +1,227 @@
+"""Delivers what is owed: fair turns between listeners, a bound on requests for each and for all.
+
+Each listener has a lane. Lanes with something due stand in a ring and take turns, one request at a turn, so
+a listener that hangs holds up its own lane and nobody else's. What was just accepted is handed over in
+memory; whatever does not fit stays in the store and is read when the lane runs empty.
+"""
+
+import asyncio
+import heapq
+from collections import deque
+
+import structlog
+
+from postroom.domain.clock import SECOND, Clock
+from postroom.domain.delivery import Outcome, Owed, State
+from postroom.domain.errors import Unavailable
+from postroom.domain.listener import Listener
+from postroom.service.deliveries import Deliveries
+from postroom.workers.attempt import attempt
+from postroom.workers.lane import LaneQueue
+from postroom.workers.transport import Transport
+
+log = structlog.get_logger(__name__)
+
+READ_AT_ONCE = 64
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+Key = tuple[str, str]
+
+
+class Deliver:
+    """Makes attempts: at most `per_listener` requests at once for each listener, `in_all` for all."""
+
+    name = "deliver"
+
+    def __init__(
+        self, deliveries: Deliveries, transport: Transport, clock: Clock, per_listener: int, in_all: int
+    ) -> None:
+        self._deliveries = deliveries
+        self._transport = transport
+        self._clock = clock
+        self._per_listener = per_listener
+        self._in_all = in_all
+        self._lanes: dict[Key, LaneQueue] = {}
+        self._ring: deque[LaneQueue] = deque()
+        self._stale: set[Key] = set()
+        self._hungry: set[Key] = set()
+        self._timers: list[tuple[int, Key]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._all_stale = True
+        self._stopping = False
+
+    def owed(self, org_id: str, listener_id: str, owed: Owed) -> None:
+        """A message was accepted for a listener."""
+        lane = self._lane((org_id, listener_id))
+        lane.offer(owed)
+        self._consider(lane)
+        self._start_ready()
+
+    def changed(self, org_id: str, listener_id: str) -> None:
+        """A listener was added, changed, found alive or dead, or deleted."""
+        self._lane((org_id, listener_id)).lane = None
+        self._stale.add((org_id, listener_id))
+        self._wake.set()
+
+    def discarded(self, org_id: str, listener_id: str, message_id: str) -> None:
+        """A message was deleted before it was delivered."""
+        self._lane((org_id, listener_id)).discard(message_id)
+
+    def look_everywhere(self) -> None:
+        """Another process has written: look up every listener, and what it is owed."""
+        self._all_stale = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver until `stop` is called."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._look()
+            except Unavailable as error:
+                log.warning("store_unavailable", worker=self.name, detail=error.detail)
+                asyncio.get_running_loop().call_later(LONGEST_PAUSE, self._wake.set)
+            self._start_ready()
+            await self._sleep()
+
+    async def stop(self, patience: float) -> None:
+        """Start nothing more; what is still under way after `patience` seconds is left to be repeated."""
+        self._stopping = True
+        self._wake.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _look(self) -> None:
+        if self._all_stale:
+            self._all_stale = False
+            keys = {(each.listener.org_id, each.listener.id) for each in await self._deliveries.lanes()}
+            self._stale |= keys | self._lanes.keys()
+        while self._stale:
+            key = next(iter(self._stale))
+            await self._look_up(self._lane(key))
+            self._stale.discard(key)
+        self._ring_alarms()
+        while self._hungry:
+            await self._feed(self._lane(self._hungry.pop()))
+
+    async def _look_up(self, lane: LaneQueue) -> None:
+        known = await self._deliveries.lane(*lane.key)
+        if known is None:
+            self._lanes.pop(lane.key)
+            lane.lane = None
+            return
+        if lane.closed and known.open:  # what waited for a listener that was off or dead goes on at once
+            while await self._deliveries.hasten(*lane.key):
+                await asyncio.sleep(0)
+        lane.lane, lane.closed, lane.more = known, not known.open, True
+        self._consider(lane)
+
+    async def _feed(self, lane: LaneQueue) -> None:
+        asked = READ_AT_ONCE + len(lane.running)
+        lane.loading, lane.more = True, False
+        try:
+            read, next_due = await self._deliveries.due(*lane.key, asked)
+        except Unavailable:
+            lane.more = True
+            raise
+        finally:
+            lane.loading = False
+        lane.load(read, asked)
+        if next_due is not None:
+            self._set_alarm(lane, next_due)
+        self._consider(lane)
+
+    def _consider(self, lane: LaneQueue) -> None:
+        """Give a lane its place in the ring, or have it fed."""
+        if lane.ready(self._per_listener) and not lane.in_ring:
+            lane.in_ring = True
+            self._ring.append(lane)
+        elif lane.hungry:
+            self._hungry.add(lane.key)
+            self._wake.set()
+
+    def _start_ready(self) -> None:
+        while self._ring and len(self._tasks) < self._in_all and not self._stopping:
+            lane = self._ring.popleft()
+            lane.in_ring = False
+            if lane.lane is not None and lane.ready(self._per_listener):
+                owed = lane.due.popleft()
+                lane.running.add(owed.message_id)
+                self._tasks.add(asyncio.create_task(self._deliver(lane, lane.lane.listener, owed)))
+            self._consider(lane)
+
+    async def _deliver(self, lane: LaneQueue, listener: Listener, owed: Owed) -> None:
+        try:
+            outcome = await self._attempt(listener, owed)
+            if outcome is not None:
+                await self._settle(outcome)
+                if outcome.state is State.PENDING:
+                    self._set_alarm(lane, outcome.at)
+        except Exception:
+            log.exception("delivery_broke", worker=self.name, message=owed.message_id, listener=listener.id)
+            self._set_alarm(lane, self._clock() + SECOND)
+        finally:
+            lane.running.discard(owed.message_id)
+            self._tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
+            self._consider(lane)
+            self._start_ready()
+
+    async def _attempt(self, listener: Listener, owed: Owed) -> Outcome | None:
+        """What a request came to; None where the message is gone."""
+        data = owed.data
+        if data is None:
+            data = await self._deliveries.data(listener.org_id, owed.message_id)
+        if data is None:
+            return None
+        number = owed.attempts + 1
+        made, retry_after = await attempt(
+            self._transport, self._clock, listener, owed.message_id, number, data
+        )
+        return self._deliveries.outcome(listener, owed, made, retry_after)
+
+    async def _settle(self, outcome: Outcome) -> None:
+        """Write an outcome; while the store takes none, wait with it rather than send the message again."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._deliveries.settle(outcome)
+            except Unavailable as error:
+                log.warning("outcome_waits", worker=self.name, detail=error.detail)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _lane(self, key: Key) -> LaneQueue:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = LaneQueue(*key)
+            self._stale.add(key)
+            self._wake.set()
+        return lane
+
+    def _set_alarm(self, lane: LaneQueue, at: int) -> None:
+        """Look for what the lane is owed at the time `at`, ms."""
+        if lane.wake_at is None or at < lane.wake_at:
+            lane.wake_at = at
+            heapq.heappush(self._timers, (at, lane.key))
+            self._wake.set()
+
+    def _ring_alarms(self) -> None:
+        now = self._clock()
+        while self._timers and self._timers[0][0] <= now:
+            at, key = heapq.heappop(self._timers)
+            lane = self._lanes.get(key)
+            if lane is not None and lane.wake_at == at:
+                lane.wake_at, lane.more = None, True
+                self._consider(lane)
+
+    async def _sleep(self) -> None:
+        if self._timers:
+            wait = max(self._timers[0][0] - self._clock(), 1) / SECOND
+            alarm = asyncio.get_running_loop().call_later(wait, self._wake.set)
+            await self._wake.wait()
+            alarm.cancel()
+        else:
+            await self._wake.wait()

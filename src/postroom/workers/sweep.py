@@ -1,0 +1,32 @@
+"""Removes what is over, now and then."""
+
+import asyncio
+
+import structlog
+
+from postroom.domain.errors import Unavailable
+from postroom.service.api_keys import ApiKeys
+from postroom.service.retention import Retention
+
+log = structlog.get_logger(__name__)
+
+
+class Sweep:
+    """Sweeps every `interval` seconds."""
+
+    name = "sweep"
+
+    def __init__(self, retention: Retention, api_keys: ApiKeys, interval: float) -> None:
+        self._retention = retention
+        self._api_keys = api_keys
+        self._interval = interval
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                await self._api_keys.keep_uses()
+                await self._retention.sweep()
+            except Unavailable as error:
+                log.warning("store_unavailable", worker=self.name, detail=error.detail)
+            await asyncio.sleep(self._interval)

@@ -1,0 +1,175 @@
+"""Killed or stopped under load: nothing accepted is lost, little is repeated, the books balance."""
+
+import asyncio
+import random
+from collections import Counter
+from typing import Final
+
+import pytest
+from aiohttp import web
+from anyio.to_thread import run_sync
+
+from tests.acceptance.client import (
+    Client,
+    Listener,
+    Queue,
+    counted,
+    make_listener,
+    make_queue,
+    pages,
+    send,
+    stats,
+)
+from tests.acceptance.conftest import Make
+from tests.acceptance.house import DEADLINE, Organization, Postroom, audit
+from tests.acceptance.load import Load
+from tests.acceptance.receiver import Receiver, answer, hanging
+from tests.acceptance.refusal import read_answer
+
+pytestmark = pytest.mark.anyio
+
+ROUNDS: Final = 20
+AT_ONCE: Final = 4
+SETTINGS: Final = {"listener_concurrency": AT_ONCE, "schedule": "0,0.05,0.1,0.1,0.1,0.1"}
+
+
+class Hesitant:
+    """Refuses every message the first time and takes it the second time."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        message_id = request.headers["webhook-id"]
+        status = 200 if message_id in self.seen else 503
+        self.seen.add(message_id)
+        return web.Response(status=status)
+
+
+async def furnish(client: Client, receiver: Receiver) -> tuple[Queue, list[Listener]]:
+    """A queue with a listener that takes everything at once and one that takes it at the second attempt."""
+    queue = await make_queue(client)
+    prompt = await make_listener(client, queue, receiver.url("/prompt"))
+    hesitant = await make_listener(client, queue, receiver.on("/hesitant", Hesitant()))
+    return queue, [prompt, hesitant]
+
+
+async def loaded(server: Postroom, organization: Organization, queue: Queue, kill_after: int) -> list[str]:
+    """Kill the server as soon as so many messages were accepted; all that were."""
+    load = Load(server.url, organization.key, queue, each=100)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(load.run())
+        await load.reaches(kill_after)
+        server.kill()
+    return load.accepted
+
+
+def received(receiver: Receiver, path: str) -> Counter[str]:
+    """How often each message arrived."""
+    return Counter(one.message_id for one in receiver.got(path))
+
+
+@pytest.mark.timeout(300)
+async def test_killed_under_load(start: Make, organization: Organization, receiver: Receiver) -> None:
+    """kill -9, again and again: all that was accepted is stored and delivered; little is repeated."""
+    server, moments = start(SETTINGS), random.Random(20)
+    async with Client(server.url, organization.key) as client:
+        queue, listeners = await furnish(client, receiver)
+    accepted: list[str] = []
+    for number in range(ROUNDS):
+        accepted += await loaded(server, organization, queue, moments.randrange(80))
+        if number % 5 == 4:
+            await run_sync(audit, server.data)
+        await run_sync(server.start)
+    async with Client(server.url, organization.key) as client:
+        stored = {message["id"] for message in await pages(client, queue.messages, "messages")}
+        assert len(accepted) > ROUNDS
+        assert set(accepted) <= stored
+        for listener in listeners:
+            await counted(client, listener, accepted=len(stored), acknowledged=len(stored), pending=0)
+        assert (await stats(client))["message_added"] == len(stored)
+    prompt, hesitant = received(receiver, "/prompt"), received(receiver, "/hesitant")
+    assert set(prompt) == set(hesitant) == stored
+    assert prompt.total() - len(stored) <= ROUNDS * AT_ONCE
+    assert hesitant.total() - 2 * len(stored) <= ROUNDS * AT_ONCE
+    assert await run_sync(server.terminate) == 0
+    await run_sync(audit, server.data)
+
+
+async def test_stopped_under_load(start: Make, organization: Organization, receiver: Receiver) -> None:
+    """SIGTERM: every request is answered or never begun, no accepted message is lost, none is sent twice."""
+    server = start(SETTINGS)
+    async with Client(server.url, organization.key) as client:
+        queue, listeners = await furnish(client, receiver)
+    load = Load(server.url, organization.key, queue, each=500)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(load.run())
+        await load.reaches(200)
+        assert await run_sync(server.terminate) == 0
+    assert load.cut == 0
+    assert set(load.refused) <= {503}
+    await run_sync(audit, server.data)
+    await run_sync(server.start)
+    async with Client(server.url, organization.key) as client:
+        stored = {message["id"] for message in await pages(client, queue.messages, "messages")}
+        assert stored == set(load.accepted)
+        for listener in listeners:
+            await counted(client, listener, acknowledged=len(stored), pending=0)
+    assert received(receiver, "/prompt") == Counter(dict.fromkeys(stored, 1))
+    assert received(receiver, "/hesitant") == Counter(dict.fromkeys(stored, 2))
+
+
+async def test_stopped_in_the_middle_of_a_request(start: Make, organization: Organization) -> None:
+    """A request that has begun to arrive when SIGTERM comes is answered, and what is answered holds."""
+    server = start()
+    async with Client(server.url, organization.key) as client:
+        queue = await make_queue(client)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        head = f"POST {queue.messages} HTTP/1.1\r\nHost: hub\r\nX-API-KEY: {organization.key}\r\n"
+        head += "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+        writer.write(head.encode() + b'{"data": ')
+        await writer.drain()
+        await send(client, queue)
+    async with asyncio.TaskGroup() as group:
+        stopping = group.create_task(run_sync(server.terminate))
+        await refuses(server.port)
+        writer.write(b'"abc"}')
+        async with asyncio.timeout(DEADLINE):
+            status, _, _ = await read_answer(reader)
+        writer.close()
+    assert stopping.result() == 0
+    assert status in (200, 503)
+    await run_sync(server.start)
+    async with Client(server.url, organization.key) as client:
+        assert len((await client.get(queue.messages))["messages"]) == (2 if status == 200 else 1)
+
+
+async def refuses(port: int) -> None:
+    """Wait until nobody listens at the port any more, or requests are refused: the stop is under way."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)
+
+
+async def test_stopped_with_a_request_under_way(
+    start: Make, organization: Organization, receiver: Receiver
+) -> None:
+    """A receiver that hangs does not keep the server from stopping; its delivery is made after that."""
+    server = start({"stop_timeout": 0.3, "delivery_timeout": 600})
+    async with Client(server.url, organization.key) as client:
+        queue = await make_queue(client)
+        listener = await make_listener(client, queue, receiver.on("/hook", hanging()))
+        message = await send(client, queue)
+        await receiver.received("/hook")
+    assert await run_sync(server.terminate) == 0
+    await run_sync(audit, server.data)
+    receiver.on("/hook", answer())
+    await run_sync(server.start)
+    async with Client(server.url, organization.key) as client:
+        await counted(client, listener, accepted=1, acknowledged=1)
+    assert set(received(receiver, "/hook")) == {message}
