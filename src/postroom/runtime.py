@@ -5,7 +5,7 @@ import gc
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from postroom.domain.clock import DAY, SECOND, HeldClock, system_clock
@@ -84,10 +84,8 @@ class Process:
         await told.wait()
 
     async def _keep_last_uses(self) -> None:
-        try:
+        with suppress(Unavailable):  # when keys were used last is not worth failing to stop
             await self.hub.api_keys.keep_uses()
-        except Unavailable:
-            pass  # when keys were used last is not worth failing to stop
 
 
 def _loops(settings: Settings, hub: Hub, probing: Transport, deliver: Deliver) -> tuple[Probe, Sweep, Watch]:

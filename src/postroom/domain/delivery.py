@@ -45,7 +45,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What an attempt leads to: the delivery's new state, and since when it ended or when it is due again, ms."""
+    """What an attempt leads to: the delivery's new state, and when (ms) it ended or is due again."""
 
     org_id: str
     message_id: str

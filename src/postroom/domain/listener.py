@@ -27,7 +27,7 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What became of a listener's deliveries; every one is in exactly one of delivered, failed, discarded, pending."""
+    """What became of a listener's deliveries; each is delivered, failed, discarded or pending."""
 
     accepted: int = 0
     delivered: int = 0

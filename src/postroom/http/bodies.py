@@ -41,7 +41,7 @@ class ApiClientBody(msgspec.Struct, frozen=True):
 
 
 class ApiKeyBody(msgspec.Struct, frozen=True):
-    """A key to make; without scopes it may use queues, listeners and messages, and read events, schemas and stats."""
+    """A key to make; without scopes: write queues, listeners, messages; read events, schemas, stats."""
 
     name: str
     status: Status = "enabled"
@@ -67,7 +67,7 @@ class QueueChange(msgspec.Struct, frozen=True):
     """What is to change of a queue; a schema of null lets every message in."""
 
     name: str | UnsetType = UNSET
-    schema: Raw | None | UnsetType = UNSET
+    schema: Raw | UnsetType | None = UNSET
 
 
 class ListenerBody(msgspec.Struct, frozen=True):
@@ -179,7 +179,7 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class ListenerMessages(msgspec.Struct, frozen=True):
-    """What became of a listener's deliveries; `missed` are the newest messages that it never took, at most 100."""
+    """What became of a listener's deliveries; `missed` are the newest messages it never took, at most 100."""
 
     accepted_count: int
     acknowledged_count: int
@@ -246,7 +246,7 @@ class MessageAnswer(Answer, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """A request made for a message; `at` is ms since the epoch, `duration` ms, `answer` its first 20,000 bytes."""
+    """A request made for a message; times in ms, `at` since the epoch; `answer` has at most 20,000 bytes."""
 
     listener: Named
     number: int

@@ -26,6 +26,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 BODY_TIME = 30.0  # seconds
 MOST_PARAMETERS = 20
+_ACCEPTABLE = {b"*/*", b"application/json"}
 _HEADERS = {b"x-api-key", b"authorization", b"accept", b"content-type", b"content-length", b"host"}
 
 
@@ -51,7 +52,7 @@ async def admit(site: Site, operation: Operation, scope: Scope, receive: Receive
 
 
 def _check_accept(accept: bytes | None) -> None:
-    if accept is None or accept == b"*/*" or accept == b"application/json":
+    if accept is None or accept in _ACCEPTABLE:
         return
     for part in accept.decode("latin-1").lower().split(","):
         kind, *parameters = (piece.strip() for piece in part.split(";"))

@@ -82,6 +82,6 @@ class Server:
             listening.close()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DRAIN_TIME
-        while self._uvicorn.server_state.connections and loop.time() < deadline:
-            await asyncio.sleep(_PAUSE)
+        while self._uvicorn.server_state.connections and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_PAUSE)  # uvicorn tells nobody when a connection ends
         self._uvicorn.should_exit = True

@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -105,8 +105,8 @@ class ApiKeys:
             NameTaken: another key of the organization has the name.
             NotFound: there is no such key.
         """
-        changes = {"name": name, "status": status, "scopes": scopes}
-        changes = {field: value for field, value in changes.items() if value is not UNSET}
+        given: dict[str, Any] = {"name": name, "status": status, "scopes": scopes}
+        changes = {field: value for field, value in given.items() if value is not UNSET}
         check_name(changes.get("name", "unchanged"))
         _check_status(changes.get("status", "enabled"))
 

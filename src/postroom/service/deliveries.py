@@ -123,7 +123,7 @@ class Deliveries:
 
 
 def _count(entry: Entry, outcomes: list[Outcome], kept: list[Outcome]) -> None:
-    """Every attempt is a usage event; a listener's counts change where the delivery was not discarded meanwhile."""
+    """Every attempt is a usage event; a listener's counts change unless the delivery was discarded."""
     for o in outcomes:
         kind = Kind.MESSAGE_PUBLISHED_OK if o.attempt.acknowledged else Kind.MESSAGE_PUBLISHED_NOT_OK
         subject = {"queue_id": o.queue_id, "listener_id": o.attempt.listener_id, "message_id": o.message_id}

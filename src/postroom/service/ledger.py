@@ -1,7 +1,7 @@
-"""Where facts are committed: one time for each commit, and every fact counted in the commit that makes it.
+"""Where facts are committed: one time for each commit, and every fact counted where it is made.
 
-Frequent facts (messages accepted, attempts made) are gathered: what arrives in one turn of the event loop goes
-into one transaction, and then all who wait for it are answered.
+Frequent facts (messages accepted, attempts made) are gathered: what arrives in one turn of the event loop
+goes into one transaction, and then all who wait for it are answered.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 import base64
 import secrets
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -116,7 +116,12 @@ class Listeners:
             NameTaken: another listener of the organization has the name.
             NotFound: there is no such listener.
         """
-        given = {"name": name, "notify_url": notify_url, "liveness_url": liveness_url, "status": status}
+        given: dict[str, Any] = {
+            "name": name,
+            "notify_url": notify_url,
+            "liveness_url": liveness_url,
+            "status": status,
+        }
         changes = {field: value for field, value in given.items() if value is not UNSET}
         _check(changes)
 

@@ -41,7 +41,7 @@ class Probes:
     async def every(self) -> list[Probed]:
         """Every listener that is switched on."""
         rows = await listeners.probed(self._database)
-        return [Probed(*head, busy=bool(busy)) for *head, busy in rows]
+        return [Probed(*(*row[:4], bool(row[4]))) for row in rows]
 
     async def found(self, key: Key, answered: bool) -> None:
         """Write what a probe found.

@@ -38,7 +38,7 @@ class Messages:
         self._outbox = outbox
 
     async def accept(self, org_id: str, queue_id: str, data: str, name: str | None = None) -> str:
-        """The id of the message, which is then on disk and owed to every listener the queue has at that moment.
+        """The id of the message, now on disk and owed to every listener that the queue has.
 
         Raises:
             Invalid: the name breaks a rule, or the data does not satisfy the queue's schema.

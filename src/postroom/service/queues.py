@@ -85,7 +85,7 @@ class Queues:
         org_id: str,
         queue_id: str,
         name: str | UnsetType = UNSET,
-        raw_schema: RawSchema | None | UnsetType = UNSET,
+        raw_schema: RawSchema | UnsetType | None = UNSET,
     ) -> Queue:
         """Change what is given; a schema of None lets every message in.
 
@@ -137,7 +137,7 @@ async def discard_all(entry: Entry, listener: Listener) -> None:
     await listeners.delete(entry.tx, listener.org_id, listener.id)
 
 
-def _changed(queue: Queue, name: str | UnsetType, raw_schema: RawSchema | None | UnsetType) -> Queue:
+def _changed(queue: Queue, name: str | UnsetType, raw_schema: RawSchema | UnsetType | None) -> Queue:
     if name is not UNSET:
         queue = msgspec.structs.replace(queue, name=name)
     if raw_schema is not UNSET:
@@ -147,11 +147,11 @@ def _changed(queue: Queue, name: str | UnsetType, raw_schema: RawSchema | None |
 
 
 def _parsed(raw_schema: RawSchema | None) -> schema.Schema | None:
-    return None if raw_schema is None else schema.parse(raw_schema)
+    return schema.parse(raw_schema) if raw_schema else None
 
 
 def _schema_fields(raw_schema: RawSchema | None) -> tuple[str | None, RawSchema | None, schema.Schema | None]:
-    if raw_schema is None:
+    if not raw_schema:  # an empty map asks for nothing
         return None, None, None
     return schema.schema_id(raw_schema), raw_schema, schema.parse(raw_schema)
 

@@ -1,13 +1,13 @@
 """What happened to an organization's messages lately."""
 
+import msgspec
+
 from postroom.domain import ids, usage
 from postroom.domain.clock import DAY, Clock
-from postroom.domain.usage import GROUPS, Kind, Totals
+from postroom.domain.usage import GROUPS, Kind, Totals, UsageEvent
 from postroom.store import organizations
 from postroom.store import usage as usage_store
 from postroom.store.database import Database
-
-import msgspec
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -53,33 +53,24 @@ class Statistics:
         return Stats(*await usage_store.totals_since(self._database, org_id, edges))
 
     async def events(self, org_id: str, group: str, after: str | None, limit: int) -> list[Event]:
-        """At most `limit` events of a group (a key of `GROUPS`) after an id, oldest first, of the last 24 hours."""
+        """At most `limit` events of a group (a key of `GROUPS`) after an id, oldest first, 24 hours back."""
         oldest = ids.lowest(self._clock() - DAY)
         after = oldest if after is None else max(after, oldest)
-        rows = await usage_store.events_after(self._database, org_id, after, GROUPS[group], limit)
-        return [_event(*row) for row in rows]
+        found = await usage_store.events_after(self._database, org_id, after, GROUPS[group], limit)
+        return [_event(*each) for each in found]
 
 
-def _event(
-    event_id: str,
-    kind: int,
-    api_key_id: str | None,
-    queue_id: str | None,
-    listener_id: str | None,
-    message_id: str | None,
-    name: str | None,
-    queue_name: str | None,
-    listener_name: str | None,
-) -> Event:
-    subject = usage.NAMES[kind].split("_")[0]
+def _event(event: UsageEvent, queue_name: str | None, listener_name: str | None) -> Event:
+    """The subject has the name it had then, all else the name it has today."""
+    subject = usage.NAMES[event.kind].split("_")[0]
     return Event(
-        event_id,
-        Kind(kind),
-        ids.time_of(event_id),
-        _named(api_key_id, name),
-        _named(queue_id, name if subject == "queue" else queue_name),
-        _named(listener_id, name if subject == "listener" else listener_name),
-        _named(message_id, name),
+        event.id,
+        event.kind,
+        ids.time_of(event.id),
+        _named(event.api_key_id, event.name),
+        _named(event.queue_id, event.name if subject == "queue" else queue_name),
+        _named(event.listener_id, event.name if subject == "listener" else listener_name),
+        _named(event.message_id, event.name),
     )
 
 

@@ -60,6 +60,5 @@ def _dump(scopes: tuple[Scope, ...]) -> str:
 
 
 def _key(row: Row) -> ApiKey:
-    *head, scopes, created_at, updated_at, last_used_at, digest = row
-    granted = msgspec.json.decode(scopes, type=tuple[Scope, ...])
-    return ApiKey(*head, granted, created_at, updated_at, last_used_at, bytes(digest))
+    granted = msgspec.json.decode(row[5], type=tuple[Scope, ...])
+    return ApiKey(*(*row[:5], granted, *row[6:]))

@@ -74,7 +74,7 @@ async def discard_some(tx: Transaction, org_id: str, listener_id: str, now: int,
 async def pending_counts(reader: Reader, org_id: str) -> dict[str, int]:
     """How many deliveries of each listener are pending, counted one by one."""
     rows = await reader.fetch("count_pending", org_id)
-    return {listener_id: count for listener_id, count in rows}
+    return dict(rows)
 
 
 def _key(outcome: Outcome) -> tuple[str, str, str]:

@@ -109,7 +109,7 @@ async def every_liveness(reader: Reader) -> dict[tuple[str, str], Liveness]:
 
 
 async def probed(reader: Reader) -> list[Row]:
-    """Of each listener switched on: its ids, liveness URL, when it was probed last (ms), whether to probe it often."""
+    """Of each listener switched on: ids, liveness URL, last probe (ms), whether to probe often."""
     return await reader.fetch("probed_listeners")
 
 

@@ -35,5 +35,5 @@ def _take(descriptor: int, path: Path) -> None:
     except BlockingIOError as error:
         holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "unknown"
         raise StoreError(
-            f"the process {holder} already serves {path.parent}; stop it first, or give another --data directory"
+            f"process {holder} already serves {path.parent}; stop it first, or give another --data directory"
         ) from error

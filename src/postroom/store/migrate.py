@@ -57,7 +57,7 @@ def _pending(connection: apsw.Connection, path: Path) -> list[Migration]:
     applied = _applied(connection)
     if applied > len(steps):
         raise StoreError(
-            f"{path} was written by a newer Postroom (its schema is {applied}, this version knows {len(steps)});"
+            f"{path} was written by a newer Postroom (schema {applied}, this version knows {len(steps)});"
             " start that version, or restore a backup"
         )
     return steps[applied:]

@@ -90,7 +90,7 @@ class SqliteTransaction:
 
 
 class SqliteDatabase:
-    """One SQLite file, already migrated: a connection that reads and writes, and one beside it for long reads."""
+    """One SQLite file, already migrated: a connection that reads and writes, one beside it for long reads."""
 
     def __init__(self, path: Path) -> None:
         self._connection = connect(path)

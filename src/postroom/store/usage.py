@@ -35,8 +35,8 @@ async def _add(tx: Transaction, org_id: str, series: int, at: int, added: Totals
 async def totals_since(reader: Reader, org_id: str, edges: tuple[int, int, int]) -> list[Totals]:
     """For each of three edges, what was counted at or after it, exact to the millisecond."""
     before = [NOTHING] * 4
-    for edge, *row in await reader.fetch("segments_before", org_id, FOREVER, *edges):
-        segment = _segment(row)
+    for row in await reader.fetch("segments_before", org_id, FOREVER, *edges):
+        edge, segment = row[0], _segment(row[1:])
         passed = segment.totals
         if edge > 0 and segment.last_at >= edges[edge - 1]:
             passed = minus(passed, await _count(reader, org_id, edges[edge - 1], segment.last_at))
@@ -54,10 +54,14 @@ async def _count(reader: Reader, org_id: str, start: int, end: int) -> Totals:
 
 async def events_after(
     reader: Reader, org_id: str, after: str, kinds: tuple[Kind, Kind], limit: int
-) -> list[Row]:
-    """Events with ids above `after`, oldest first: id, kind, four ids, names of subject, queue, listener."""
+) -> list[tuple[UsageEvent, str | None, str | None]]:
+    """Events with ids above `after`, oldest first, each with its queue's and its listener's name of today."""
     query = "list_rare_usage_events" if kinds[1] < Kind.MESSAGE_ADDED else "list_usage_events"
-    return await reader.fetch(query, org_id, after, limit, kinds[0].value, kinds[1].value)
+    rows = await reader.fetch(query, org_id, after, limit, kinds[0].value, kinds[1].value)
+    return [
+        (UsageEvent(org_id, event_id, Kind(kind), *subject), queue_name, listener_name)
+        for event_id, kind, *subject, queue_name, listener_name in rows
+    ]
 
 
 async def last_time(reader: Reader) -> int:
@@ -79,7 +83,7 @@ async def delete_some_events(tx: Transaction, org_id: str, before: str, limit: i
 async def thin_some(
     tx: Transaction, org_id: str, series: int, start: int, end: int, step: int, limit: int
 ) -> list[int]:
-    """Delete at most `limit` segments between two times that are not the last of their `step` ms; answers their starts."""
+    """Delete some segments that are not the last of their `step` ms; answers when they started."""
     return [at for (at,) in await tx.fetch("thin_some_totals", org_id, series, start, end, step, limit)]
 
 

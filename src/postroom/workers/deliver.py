@@ -8,6 +8,7 @@ memory; whatever does not fit stays in the store and is read when the lane runs 
 import asyncio
 import heapq
 from collections import deque
+from collections.abc import Coroutine
 
 import structlog
 
@@ -96,27 +97,40 @@ class Deliver:
 
     async def _look(self) -> None:
         if self._all_stale:
-            self._all_stale = False
             keys = {(each.listener.org_id, each.listener.id) for each in await self._deliveries.lanes()}
             self._stale |= keys | self._lanes.keys()
+            self._all_stale = False
         while self._stale:
-            key = next(iter(self._stale))
-            await self._look_up(self._lane(key))
-            self._stale.discard(key)
+            await self._look_up(self._lane(next(iter(self._stale))))
         self._ring_alarms()
         while self._hungry:
-            await self._feed(self._lane(self._hungry.pop()))
+            if lane := self._lanes.get(self._hungry.pop()):
+                await self._feed(lane)
 
     async def _look_up(self, lane: LaneQueue) -> None:
         known = await self._deliveries.lane(*lane.key)
+        self._stale.discard(lane.key)
         if known is None:
-            self._lanes.pop(lane.key)
+            del self._lanes[lane.key]
             lane.lane = None
             return
-        if lane.closed and known.open:  # what waited for a listener that was off or dead goes on at once
-            while await self._deliveries.hasten(*lane.key):
-                await asyncio.sleep(0)
+        reopened = lane.closed and known.open
         lane.lane, lane.closed, lane.more = known, not known.open, True
+        if reopened:
+            self._start(self._hasten(lane))
+        self._consider(lane)
+
+    async def _hasten(self, lane: LaneQueue) -> None:
+        """What waited for a listener that was off or dead goes on at once."""
+        try:
+            while await self._deliveries.hasten(*lane.key):
+                lane.more = True
+                self._consider(lane)
+        except Unavailable as error:
+            log.warning("store_unavailable", worker=self.name, detail=error.detail)
+            lane.closed = True  # so that it is tried again
+            asyncio.get_running_loop().call_later(LONGEST_PAUSE, self.changed, *lane.key)
+        lane.more = True
         self._consider(lane)
 
     async def _feed(self, lane: LaneQueue) -> None:
@@ -150,8 +164,17 @@ class Deliver:
             if lane.lane is not None and lane.ready(self._per_listener):
                 owed = lane.due.popleft()
                 lane.running.add(owed.message_id)
-                self._tasks.add(asyncio.create_task(self._deliver(lane, lane.lane.listener, owed)))
+                self._start(self._deliver(lane, lane.lane.listener, owed))
             self._consider(lane)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._start_ready()
 
     async def _deliver(self, lane: LaneQueue, listener: Listener, owed: Owed) -> None:
         try:
@@ -165,9 +188,7 @@ class Deliver:
             self._set_alarm(lane, self._clock() + SECOND)
         finally:
             lane.running.discard(owed.message_id)
-            self._tasks.discard(asyncio.current_task())  # type: ignore[arg-type]
             self._consider(lane)
-            self._start_ready()
 
     async def _attempt(self, listener: Listener, owed: Owed) -> Outcome | None:
         """What a request came to; None where the message is gone."""

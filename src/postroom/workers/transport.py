@@ -48,7 +48,7 @@ class Transport:
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=self._timeout,
-            headers={"User-Agent": f"postroom/{__version__}"},
+            headers={"User-Agent": f"postroom/{__version__}", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_BUFFER,
@@ -83,21 +83,22 @@ class Transport:
         return socket.socket(family, kind, protocol)
 
 
+# The first that fits; what fits none is a broken answer.
+_NAMES: tuple[tuple[type[BaseException], str], ...] = (
+    (TimeoutError, "timeout"),
+    (AddressRefused, "refused_address"),
+    (aiohttp.ClientConnectorDNSError, "dns"),
+    (aiohttp.ClientSSLError, "tls"),
+    (aiohttp.ClientConnectionError, "connection"),
+    (OSError, "connection"),
+)
+
+
 def name_of(error: BaseException) -> str:
     """The class of what went wrong with a request."""
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, AddressRefused):
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, AddressRefused):
         return "refused_address"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "dns"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "tls"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return name_of(error.os_error) if isinstance(error.os_error, AddressRefused) else "connection"
-    if isinstance(error, aiohttp.ClientConnectionError | OSError):
-        return "connection"
-    return "protocol"
+    return next((name for kind, name in _NAMES if isinstance(error, kind)), "protocol")
 
 
 def _answer(response: aiohttp.ClientResponse) -> Answer:
