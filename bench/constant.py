@@ -1,14 +1,13 @@
 """The limit of accept and stats: the product's stack and its server's settings, answering constants."""
 
-import asyncio
-import sys
+import gc
+import socket
 
 import msgspec
 import uvicorn
 import uvloop
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 NOUNS = "api_key", "queue", "listener"
 KINDS = [f"{noun}_{verb}" for noun in NOUNS for verb in ("added", "updated", "deleted")]
@@ -45,43 +44,47 @@ _STATS = msgspec.json.encode(
 _body = msgspec.json.Decoder(NewMessage)
 
 
-async def message(request: Request) -> Response:
-    """Validate the body, as the product does, and answer a constant."""
-    _body.decode(await request.body())
-    return Response(_MESSAGE, media_type="application/json")
+class _Constant:
+    """Validates the body, where there is one, and answers a constant; bare ASGI, as the product does it."""
 
+    def __init__(self, answer: bytes, *, reads: bool) -> None:
+        self._answer = answer
+        self._reads = reads
 
-async def stats(request: Request) -> Response:
-    """An answer of the size of the statistics."""
-    return Response(_STATS, media_type="application/json")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._reads:
+            _body.decode((await receive())["body"])
+        length = str(len(self._answer)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._answer})
 
 
 ROUTES = [
-    Route("/queues/{queue_id}/messages", message, methods=["POST"]),
-    Route("/stats/messages", stats, methods=["GET"]),
+    Route("/queues/{queue_id}/messages", _Constant(_MESSAGE, reads=True), methods=["POST"]),
+    Route("/stats/messages", _Constant(_STATS, reads=False), methods=["GET"]),
 ]
 
 
 async def serve() -> None:
-    """Serve on a free port, and say which."""
+    """Serve on a free port, and say which; the settings of the product's server and its collector."""
     config = uvicorn.Config(
-        Router(routes=ROUTES),
-        host="127.0.0.1",
-        port=0,
-        loop="uvloop",
+        Router(ROUTES, redirect_slashes=False),
         http="httptools",
+        ws="none",
         lifespan="off",
         access_log=False,
-        log_level="warning",
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=75,
     )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    sys.stdout.write(f'{{"port":{port}}}\n')
-    sys.stdout.flush()
-    await serving
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as bound:
+        server = uvicorn.Server(config)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+        print(f'{{"port":{bound.getsockname()[1]}}}', flush=True)
+        await server.serve([bound])
 
 
 if __name__ == "__main__":

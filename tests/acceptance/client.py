@@ -1,8 +1,10 @@
 """A thin client of the hub API, and the vocabulary of the tests: make_queue, make_listener, send."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
@@ -94,7 +96,7 @@ class Client:
             method,
             url,
             headers=headers,
-            data=sent,
+            data=BytesIO(sent) if sent else sent,
             allow_redirects=False,
             skip_auto_headers=("Content-Type",),
         ) as response:
@@ -225,6 +227,12 @@ async def stats(client: Client, window: str = "last_24_hours") -> dict[str, int]
     """One window of the counters."""
     answer = await client.get("/stats/messages")
     return dict(answer["aggregated_api_usage_events"][window])
+
+
+async def counted_events(client: Client) -> dict[str, int]:
+    """The counters, counted naively over all raw events."""
+    nothing = dict.fromkeys(await stats(client), 0)
+    return nothing | Counter(event["type"] for event in await pages(client, "/events?limit=1000", "events"))
 
 
 async def pages(client: Client, path: str, kind: str) -> list[Any]:

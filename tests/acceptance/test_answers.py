@@ -19,6 +19,15 @@ def hrefs(links: Any) -> list[str]:
     return [entry["href"] for entry in links.values()]
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two answers say the same, but for the addresses and when keys were last used."""
+    for answer in (one, other):
+        answer["_links"] = set(answer["_links"])
+        for key in answer.get("api_keys", ()):
+            del key["last_used_at"]
+    return bool(one == other)
+
+
 async def furnished(client: Client, receiver: Receiver) -> list[str]:
     """Paths of one thing of each kind."""
     queue = await make_queue(client)
@@ -51,8 +60,7 @@ async def test_the_path_of_the_statistics_own_link_is_served(client: Client) -> 
 async def test_the_prefix_may_be_left_out(client: Client, path: str) -> None:
     """A path with /v1 and without it answer the same, but for the link to itself."""
     bare, prefixed = await client.get(path), await client.get(f"/v1{path}")
-    assert bare.pop("_links").keys() == prefixed.pop("_links").keys()
-    assert bare == prefixed
+    assert same(bare, prefixed)
 
 
 async def test_writing_works_with_the_prefix(client: Client) -> None:
@@ -71,9 +79,7 @@ async def test_pretty_indents(client: Client, path: str) -> None:
     assert b"\n" not in plain.raw.strip()
     assert b"\n" not in (await client.call("GET", f"{path}?pretty=false")).raw.strip()
     assert pretty.raw.startswith((b'{\n "', b'{\n  "', b'{\n    "', b'{\n\t"'))
-    told, said = pretty.ok(), plain.ok()
-    assert told.pop("_links").keys() == said.pop("_links").keys()
-    assert told == said
+    assert same(pretty.ok(), plain.ok())
 
 
 async def test_pretty_indents_problems_too(client: Client) -> None:

@@ -1,6 +1,5 @@
 """The twelve counters and the events behind them: equal at every moment."""
 
-from collections import Counter
 from typing import Any, Final
 
 import pytest
@@ -11,6 +10,7 @@ from tests.acceptance.client import (
     Listener,
     Queue,
     counted,
+    counted_events,
     make_listener,
     make_queue,
     pages,
@@ -51,11 +51,6 @@ GROUPS: Final = {
 async def events(client: Client, query: str = "") -> list[Any]:
     """All events, through all pages."""
     return await pages(client, f"/events?limit=1000{query}", "events")
-
-
-async def counted_events(client: Client) -> dict[str, int]:
-    """A naive count over the raw events."""
-    return NOTHING | Counter(event["type"] for event in await events(client))
 
 
 async def keys(client: Client) -> None:

@@ -110,7 +110,7 @@ async def test_json_goes_as_it_is(client: Client, receiver: Receiver, data: str)
 
 async def test_a_large_message_arrives_whole(client: Client, receiver: Receiver) -> None:
     """A message of nearly the largest size arrives byte for byte."""
-    data = json.dumps({"x": "ü" * 150_000})
+    data = json.dumps({"x": "ü" * 150_000}, ensure_ascii=False)
     received, listener = await delivered(client, receiver, "/hook", data)
     assert received.body == data.encode()
     verified(received, listener)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 HANGING: Final = 50
 # Hanging receivers are never given up: whoever waits for that would wait longer than the test.
-PATIENT: Final = {"delivery_timeout": 600, "liveness_timeout": 600, "stop_timeout": 0.1}
+PATIENT: Final = {"delivery_timeout": 600, "liveness_interval_busy": 600, "stop_timeout": 0.1}
 
 
 async def test_a_healthy_listener_beside_fifty_that_hang(

@@ -14,6 +14,7 @@ from tests.acceptance.client import (
     Listener,
     Queue,
     counted,
+    counted_events,
     make_listener,
     make_queue,
     pages,
@@ -88,6 +89,7 @@ async def test_killed_under_load(start: Make, organization: Organization, receiv
         for listener in listeners:
             await counted(client, listener, accepted=len(stored), acknowledged=len(stored), pending=0)
         assert (await stats(client))["message_added"] == len(stored)
+        assert await stats(client) == await counted_events(client)
     prompt, hesitant = received(receiver, "/prompt"), received(receiver, "/hesitant")
     assert set(prompt) == set(hesitant) == stored
     assert prompt.total() - len(stored) <= ROUNDS * AT_ONCE

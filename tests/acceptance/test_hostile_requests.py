@@ -36,6 +36,13 @@ async def test_the_largest_body(client: Client) -> None:
     await refused(client, 413, "POST", queue.messages, sized(LIMIT + 1))
 
 
+async def test_a_sender_that_does_not_listen(client: Client) -> None:
+    """Whoever sends twice the limit before reading gets to read the 413, not a reset connection."""
+    queue = await make_queue(client)
+    for _ in range(5):
+        await refused(client, 413, "POST", queue.messages, sized(2 * LIMIT))
+
+
 async def test_a_body_that_is_announced_too_large(client: Client, server: Postroom) -> None:
     """Content-Length over the limit is 413 without waiting for the body."""
     queue = await make_queue(client)
@@ -129,7 +136,7 @@ async def test_odd_ids(client: Client, odd: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/events", "/messages"])
-@pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "", "1.5", "9" * 30, "1e2", "%00", "%D9%A1"])
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "", "1.5", "9" * 30, "%00", "%D9%A1"])
 async def test_limits(client: Client, path: str, limit: str) -> None:
     """`limit` is a whole number from 1 to 1000."""
     (await client.call("GET", f"{path}?limit={limit}")).problem(400, 422)

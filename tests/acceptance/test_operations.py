@@ -103,7 +103,7 @@ async def test_a_key_is_changed(client: Client, server: Postroom) -> None:
     name = unique("key")
     secret = (await client.post("/api_keys", name=name))["api_key"]
     key = next(key for key in (await client.get("/api_keys"))["api_keys"] if key["name"] == name)
-    path, scopes = f"/api_keys/{key['id']}", [{"resource": "stats", "access": "read", "targets": "*"}]
+    path, scopes = f"/api_keys/{key['id']}", [{"resource": "stats", "access": "read", "targets": ["*"]}]
     changed = (await client.put(path, scopes=scopes))["api_key"]
     assert changed["scopes"] == scopes
     assert changed["name"] == name

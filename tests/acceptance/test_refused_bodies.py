@@ -34,9 +34,8 @@ SCOPE: Final = {"resource": "queues", "access": "read", "targets": "*"}
     ids=lambda body: repr(body[:16]),
 )
 async def test_a_body_that_is_not_json(client: Client, body: bytes) -> None:
-    """A body that is not JSON is 400 (deep nesting may also be the wrong type, 422)."""
-    whole = body.endswith(b"]}")
-    await refused(client, (400, 422) if whole else 400, "POST", "/queues", body)
+    """A body that is not JSON is 400 (what is nested may be found to be of the wrong type first, 422)."""
+    await refused(client, (400, 422) if b"[" in body else 400, "POST", "/queues", body)
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"x"', b"1", b"null", b"true"])

@@ -118,8 +118,16 @@ class Ledger:
             if not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
+            await self._while_more_comes()
             batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
             await self._commit_together(batch)
+
+    async def _while_more_comes(self) -> None:
+        """Let the loop turn as long as each turn brings more: a commit costs as much as reading many requests."""
+        seen = 0
+        while seen < len(self._waiting) < MOST_TOGETHER:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         """Take no more; `run` ends when all that waits is written."""
