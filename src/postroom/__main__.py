@@ -1,5 +1,7 @@
 """`python -m postroom`."""
 
+import sys
+
 from postroom.cli import main
 
-main()
+sys.exit(main())

@@ -175,3 +175,19 @@ async def test_stopped_with_a_request_under_way(
     async with Client(server.url, organization.key) as client:
         await counted(client, listener, accepted=1, acknowledged=1)
     assert set(received(receiver, "/hook")) == {message}
+
+
+async def test_stopped_with_a_request_that_never_ends(start: Make, organization: Organization) -> None:
+    """Neither half a request nor an idle connection keeps the server from stopping."""
+    server = start({"stop_timeout": 0.3})
+    async with Client(server.url, organization.key) as client:
+        queue = await make_queue(client)
+        _, half = await asyncio.open_connection("127.0.0.1", server.port)
+        half.write(f"POST {queue.messages} HTTP/1.1\r\nHost: hub\r\nContent-Length: 15\r\n".encode())
+        half.write(f"X-API-KEY: {organization.key}\r\nContent-Type: application/json\r\n\r\n".encode())
+        _, idle = await asyncio.open_connection("127.0.0.1", server.port)
+        await send(client, queue)
+        assert await run_sync(server.terminate) == 0
+        half.close()
+        idle.close()
+    await run_sync(audit, server.data)

@@ -1,41 +1,86 @@
-import asyncio, os, sys, json
-import uvloop
-from pathlib import Path
-from postroom.runtime import running, commanding
-from postroom.settings import load
+"""The command `postroom`: every other command is loaded when it is asked for."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from postroom import __version__
+from postroom.cli.command import commands
+from postroom.cli.failures import FAILED, explain
+
+MODULES = {
+    "serve": "serve",
+    "org": "organizations",
+    "key": "api_keys",
+    "queue": "queues",
+    "listener": "listeners",
+    "send": "messages",
+    "stats": "stats",
+    "events": "events",
+    "listen": "listen",
+    "audit": "audit",
+    "migrate": "migrate",
+    "version": "version",
+}
+"""Commands, and the modules that have them."""
 
 
-def main() -> None:
-    args = sys.argv[1:]
-    opts: dict[str, object] = {}
-    pos = []
-    i = 0
-    while i < len(args):
-        if args[i] == "--json":
-            i += 1
-            continue
-        if args[i].startswith("--"):
-            n = args[i][2:].replace("-", "_")
-            if n == "allow_network":
-                opts.setdefault(n, []).append(args[i + 1])
-            else:
-                opts[n] = args[i + 1]
-            i += 2
-        else:
-            pos.append(args[i])
-            i += 1
-    settings = load(opts, os.environ, None)
-    if pos[0] == "serve":
+class Root(TyperGroup):
+    """The commands by name; starting one does not load what the others need."""
 
-        async def go():
-            async with running(settings) as p:
-                print(f"Postroom is ready at {p.url}", flush=True)
-                await p.ended()
-    else:
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        names: dict[str, Any] = dict.fromkeys(MODULES)
+        self.commands = names
 
-        async def go():
-            async with commanding(settings) as hub:
-                o, k = await hub.organizations.found(pos[2])
-                print(json.dumps({"organization": {"id": o.id, "name": o.name}, "api_key": k}))
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, loaded; None where there is none."""
+        module = MODULES.get(cmd_name)
+        return get_command(import_module(f"postroom.cli.{module}").app) if module else None
 
-    uvloop.run(go())
+
+app = commands()
+
+
+@app.callback(cls=Root, invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """A self-hosted message hub that counts what it carries."""
+    if version:
+        print(f"Postroom {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+    if version or context.invoked_subcommand is None:
+        raise typer.Exit
+
+
+def main() -> int:
+    """Run one command; the exit code."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = FAILED
+    if code == FAILED:
+        _let_go()
+    return code
+
+
+def _run() -> int:
+    try:
+        return get_command(app).main(prog_name="postroom", standalone_mode=False) or 0
+    except Exception as error:
+        return explain(error)
+
+
+def _let_go() -> None:
+    """What could not be written is not to be tried again when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]

@@ -1,8 +1,8 @@
 """Identifiers that sort by time: 21 characters, 48 bits of milliseconds and 78 of chance."""
 
 import base64
+import random
 import re
-import secrets
 from collections.abc import Callable
 
 ALPHABET = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
@@ -39,16 +39,20 @@ def is_id(text: str) -> bool:
 
 
 class IdSource:
-    """Mints ids that rise strictly, also within one millisecond, so that cursors skip nothing."""
+    """Mints ids that rise strictly, also within one millisecond, so that cursors skip nothing.
 
-    def __init__(self, random_bits: Callable[[int], int] = secrets.randbits) -> None:
-        self._random_bits = random_bits
+    An id is no secret: `random_bits` need only make two processes mint different ones.
+    """
+
+    def __init__(self, random_bits: Callable[[int], int] | None = None) -> None:
+        self._random_bits = random_bits or random.Random().getrandbits  # noqa: S311
         self._last = 0
 
     def mint(self, at: int) -> str:
         """A new id for the time `at`, ms; never lower than the one before it."""
-        number = at << _CHANCE_BITS | self._random_bits(_CHANCE_BITS - 1)
-        if number >> _CHANCE_BITS <= self._last >> _CHANCE_BITS:
+        if at > self._last >> _CHANCE_BITS:
+            number = at << _CHANCE_BITS | self._random_bits(_CHANCE_BITS - 1)
+        else:
             number = self._last + 1 + self._random_bits(_STEP_BITS)
         self._last = number
         return _encode(number)

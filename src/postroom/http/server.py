@@ -62,6 +62,7 @@ class Server:
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=KEEPALIVE,
                 timeout_graceful_shutdown=max(1, round(patience)),
             )

@@ -123,7 +123,7 @@ class Ledger:
             await self._commit_together(batch)
 
     async def _while_more_comes(self) -> None:
-        """Let the loop turn as long as each turn brings more: a commit costs as much as reading many requests."""
+        """Let the loop turn while each turn brings more: a commit costs as much as reading many requests."""
         seen = 0
         while seen < len(self._waiting) < MOST_TOGETHER:
             seen = len(self._waiting)

@@ -63,7 +63,7 @@ class Messages:
         """
         if queue_id is not None and await self._directory.queue(org_id, queue_id) is None:
             raise _no_queue(queue_id)
-        return await messages.newest(self._database, org_id, queue_id, below, limit)
+        return await messages.newest(self._database.apart, org_id, queue_id, below, limit)
 
     async def get(self, org_id: str, queue_id: str, message_id: str) -> Message:
         """One by id, in its queue.

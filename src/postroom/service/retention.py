@@ -62,7 +62,7 @@ class Retention:
             some = await self._some_old(org_id, after, before) if len(some) == SOME else []
 
     async def _some_old(self, org_id: str, after: str, before: int) -> list[tuple[str, int | None]]:
-        return await messages.some_old(self._database, org_id, after, ids.lowest(before), SOME)
+        return await messages.some_old(self._database.apart, org_id, after, ids.lowest(before), SOME)
 
     async def _delete(self, org_id: str, message_ids: list[str]) -> None:
         if message_ids:

@@ -56,7 +56,7 @@ class Statistics:
         """At most `limit` events of a group (a key of `GROUPS`) after an id, oldest first, 24 hours back."""
         oldest = ids.lowest(self._clock() - DAY)
         after = oldest if after is None else max(after, oldest)
-        found = await usage_store.events_after(self._database, org_id, after, GROUPS[group], limit)
+        found = await usage_store.events_after(self._database.apart, org_id, after, GROUPS[group], limit)
         return [_event(*each) for each in found]
 
 

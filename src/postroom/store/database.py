@@ -35,8 +35,9 @@ class Transaction(Reader, Protocol):
 class Database(Reader, Protocol):
     """A database with the schema of this version."""
 
-    async def fetch_apart(self, query: str, *params: Value) -> list[Row]:
-        """Like `fetch`, for what may take long: nothing else waits for it."""
+    @property
+    def apart(self) -> Reader:
+        """Reads what may take long, so that nothing else waits for it."""
 
     async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `body` in one transaction, durable when this returns, undone when it raises.

@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,9 +25,10 @@ _SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -32768",
-    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA wal_autocheckpoint = 0",  # see _Checkpoints
     "PRAGMA journal_size_limit = 67108864",
 )
+CHECKPOINT_PAGES = 1000
 
 
 def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
@@ -97,18 +98,14 @@ class SqliteDatabase:
         self._connection.set_busy_timeout(0)  # waiting happens in the loop, not in SQLite
         self._sql = {name: _numbered(text) for name, text in queries.load("sqlite").items()}
         self._inside = SqliteTransaction(self._connection, self._sql)
-        self._apart = ThreadPoolExecutor(1, thread_name_prefix="postroom-read")
-        self._apart_connection = connect(path, read_only=True)
+        self.apart = _Apart(path, self._sql)
+        self._checkpoints = _Checkpoints(path, self._connection)
         self._version = self._data_version()
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query, between transactions."""
         with translated():
             return await self._inside.fetch(query, *params)
-
-    async def fetch_apart(self, query: str, *params: Value) -> list[Row]:
-        """All rows of the query, read in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._apart, self._fetch_apart, query, params)
 
     async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `body` between BEGIN and COMMIT."""
@@ -129,8 +126,8 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Close both connections; the last one to close folds the log into the file."""
-        self._apart.shutdown()
-        self._apart_connection.close()
+        self._checkpoints.close()
+        self.apart.close()
         self._connection.close()
 
     async def _begin(self) -> None:
@@ -150,12 +147,69 @@ class SqliteDatabase:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _fetch_apart(self, query: str, params: tuple[Value, ...]) -> list[Row]:
-        with translated():
-            return cast(list[Row], list(self._apart_connection.execute(self._sql[query], params)))
-
     def _data_version(self) -> int:
         return cast(int, self._connection.pragma("data_version"))
+
+
+class _Apart:
+    """Reads in a thread, on a connection of its own."""
+
+    def __init__(self, path: Path, sql: dict[str, str]) -> None:
+        self._connection = connect(path, read_only=True)
+        self._sql = sql
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="postroom-read")
+
+    async def fetch(self, query: str, *params: Value) -> list[Row]:
+        """All rows of the query."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch, query, params)
+
+    def close(self) -> None:
+        """Wait for the query that is under way."""
+        self._thread.shutdown()
+        self._connection.close()
+
+    def _fetch(self, query: str, params: tuple[Value, ...]) -> list[Row]:
+        with translated():
+            return cast(list[Row], list(self._connection.execute(self._sql[query], params)))
+
+
+class _Checkpoints:
+    """Folds the write-ahead log into the file in a thread, so that no commit waits for it.
+
+    What was committed meanwhile is folded in the loop right after: little, and then the log starts anew
+    rather than grow for as long as writes never pause.
+    """
+
+    def __init__(self, path: Path, writer: apsw.Connection) -> None:
+        self._writer = writer
+        self._connection = connect(path)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="postroom-checkpoint")
+        self._under_way = False
+        writer.set_wal_hook(self._committed)
+
+    def close(self) -> None:
+        """Wait for the one that is under way."""
+        self._writer.set_wal_hook(None)
+        self._thread.shutdown()
+        self._connection.close()
+
+    def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        if pages >= CHECKPOINT_PAGES and not self._under_way:
+            self._under_way = True
+            loop = asyncio.get_running_loop()
+            work = loop.run_in_executor(self._thread, self._fold, self._connection)
+            work.add_done_callback(lambda _: self._fold_rest())
+        return apsw.SQLITE_OK
+
+    def _fold_rest(self) -> None:
+        self._fold(self._writer)
+        self._under_way = False
+
+    @staticmethod
+    def _fold(connection: apsw.Connection) -> None:
+        # A reader in the way or a full disk leaves the log as it is; the next commit asks again.
+        with suppress(apsw.BusyError, apsw.FullError, apsw.IOError):
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 def _completed(body: Awaitable[T]) -> T:

@@ -161,11 +161,22 @@ class Deliver:
         while self._ring and len(self._tasks) < self._in_all and not self._stopping:
             lane = self._ring.popleft()
             lane.in_ring = False
-            if lane.lane is not None and lane.ready(self._per_listener):
+            if lane.lane is not None and lane.ready(self._fair_share()):
                 owed = lane.due.popleft()
                 lane.running.add(owed.message_id)
                 self._start(self._deliver(lane, lane.lane.listener, owed))
-            self._consider(lane)
+                self._consider(lane)
+            elif not lane.due:
+                self._consider(lane)
+
+    def _fair_share(self) -> int:
+        """How many requests a lane may have under way now: at most half of as many as are still free.
+
+        So lanes that hang fill up only a part of all places, and one that comes later still finds some. A
+        lane with more under way waits for one of its own to end.
+        """
+        free = self._in_all - len(self._tasks)
+        return min(self._per_listener, max(free // 2, 1))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

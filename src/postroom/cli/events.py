@@ -1,0 +1,120 @@
+"""`postroom events`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from postroom.cli.command import Command, commands
+from postroom.cli.options import Config, Data, Json, Org
+from postroom.cli.output import moment, on_terminal, printable, show_json, styled
+from postroom.cli.place import Place
+from postroom.domain import ids
+from postroom.domain.organization import Organization
+from postroom.domain.usage import NAMES, Kind
+
+if TYPE_CHECKING:
+    from postroom.service.hub import Hub
+    from postroom.service.stats import Event
+
+app = commands()
+
+TOGETHER = 1000
+PAUSE = 0.5
+SUBJECTS = ("api_key", "queue", "listener", "message")
+_STYLES = {Kind.MESSAGE_PUBLISHED_OK: "green", Kind.MESSAGE_PUBLISHED_NOT_OK: "red"}
+
+Group = Annotated[
+    Literal["all", "api_keys", "listeners", "messages", "queues"],
+    typer.Option("--events", metavar="GROUP", help="all, api_keys, listeners, messages or queues."),
+]
+Follow = Annotated[bool, typer.Option("--follow", help="Go on with what happens from now on.")]
+
+
+@app.command("events", cls=Command)
+def events(
+    group: Group = "all",
+    follow: Follow = False,
+    org: Org = None,
+    data: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Print what happened in the last 24 hours, oldest first."""
+    show = _show_json if as_json else _show_on_terminal if on_terminal() else _show_plain
+
+    async def read(hub: "Hub", organization: Organization) -> None:
+        await _print(hub, organization.id, group, show, follow)
+
+    Place(data, config).run_in(org, read)
+
+
+Show = Callable[[str, "Event"], None]
+
+
+async def _print(hub: "Hub", org_id: str, group: str, show: Show, follow: bool) -> None:
+    async for event in _read(hub, org_id, group, follow):
+        show(org_id, event)
+
+
+async def _read(hub: "Hub", org_id: str, group: str, follow: bool) -> AsyncIterator["Event"]:
+    """Each event once; with `follow` without end.
+
+    Other processes may add events to the last millisecond that was read, with ids below those read; so that
+    millisecond is read again, and `seen` holds the ids of it that were given.
+    """
+    after: str | None = None
+    seen: set[str] = set()
+    while True:
+        some = await hub.statistics.events(org_id, group, after, TOGETHER)
+        for event in some:
+            if event.id not in seen:
+                yield event
+        if len(some) == TOGETHER:
+            after = some[-1].id
+        elif not follow:
+            return
+        else:
+            after, seen = _again(some, after, seen)
+            await asyncio.sleep(PAUSE)
+
+
+def _again(some: list["Event"], after: str | None, seen: set[str]) -> tuple[str | None, set[str]]:
+    """From where to read next, and what of it has been given."""
+    if not some:
+        return after, seen
+    last = some[-1].stored_at
+    ids_of_last = {event.id for event in some if event.stored_at == last}
+    return ids.lowest(last), ids_of_last | {each for each in seen if ids.time_of(each) == last}
+
+
+def _show_json(org_id: str, event: "Event") -> None:
+    """As the HTTP API shows it, one event in a line."""
+    shown: dict[str, Any] = {
+        "id": event.id,
+        "type": NAMES[event.kind],
+        "stored_at": event.stored_at,
+        "client": {"id": org_id},
+    }
+    about = ((subject, getattr(event, subject)) for subject in SUBJECTS)
+    show_json(shown | {subject: thing for subject, thing in about if thing}, in_one_line=True)
+
+
+def _show_plain(org_id: str, event: "Event") -> None:
+    """Time, type, and the names of key, queue, listener and message; the id where there is no name."""
+    print(moment(event.stored_at), NAMES[event.kind], *_names(event), sep="\t", flush=True)
+
+
+def _show_on_terminal(org_id: str, event: "Event") -> None:
+    named = (f"{subject} {name}" for subject, name in zip(SUBJECTS, _names(event), strict=True) if name)
+    styled(
+        (moment(event.stored_at), "dim"),
+        (f"  {NAMES[event.kind]:24}  ", _STYLES.get(event.kind, "cyan")),
+        (", ".join(named).replace("api_key", "API key"), ""),
+    )
+
+
+def _names(event: "Event") -> list[str]:
+    things = [getattr(event, subject) for subject in SUBJECTS]
+    return ["" if thing is None else printable(thing.name or thing.id) for thing in things]

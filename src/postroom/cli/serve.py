@@ -1,0 +1,94 @@
+"""`postroom serve`."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any
+
+import typer
+
+from postroom.cli.command import Command, commands
+from postroom.cli.failures import Refused
+from postroom.cli.options import Config
+from postroom.cli.place import settings_from
+from postroom.settings import Setting, Settings, described
+
+app = commands()
+
+Welcome = Annotated[
+    bool,
+    typer.Option("--welcome", help="Make an organization if there is none, and print commands to try out."),
+]
+_METAVARS = {"integer": "NUMBER", "number": "NUMBER", "path": "DIR", "list": "LIST", "text": "TEXT"}
+
+
+def serve(config: Config = None, welcome: Welcome = False, **options: Any) -> None:
+    """Run the server until SIGTERM or SIGINT.
+
+    Every option but --config and --welcome is a setting, which may also be an environment variable or a key of
+    the file. Those of a list may be repeated.
+    """
+    settings = settings_from(config, options)
+    import uvloop
+
+    from postroom.cli.log import configure
+
+    configure(settings.log_level, settings.log_format)
+    uvloop.run(_run(settings, welcome))
+
+
+async def _run(settings: Settings, welcome: bool) -> None:
+    from postroom.runtime import running
+
+    with _explained(settings):
+        async with running(settings) as process:
+            told = asyncio.ensure_future(process.ended())
+            # Its signal handlers must be there before anybody learns that the server is.
+            await asyncio.sleep(0)
+            print(f"Postroom is ready at {process.url}", flush=True)
+            if welcome:
+                from postroom.cli.welcome import words
+
+                print(await words(process.hub, settings, process.url), flush=True)
+            await told
+
+
+@contextmanager
+def _explained(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except socket.gaierror as error:
+        raise Refused(f"{settings.host} is no address that is known here; give another --host") from error
+    except OSError as error:
+        what = {
+            errno.EADDRINUSE: f"the port {settings.port} of {settings.host} is taken; give another --port",
+            errno.EADDRNOTAVAIL: f"{settings.host} is no address of this machine; give another --host",
+            errno.EACCES: f"the port {settings.port} may not be used by this user; give one above 1023",
+        }
+        if error.filename is not None or error.errno not in what:
+            raise
+        raise Refused(what[error.errno]) from error
+
+
+def _signature() -> Signature:
+    """The options of `serve` with one for each setting, which stay text until settings.load reads them."""
+    own = [each for each in signature(serve).parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+    return Signature([*own, *(_parameter(setting) for setting in described())])
+
+
+def _parameter(setting: Setting) -> Parameter:
+    option = typer.Option(
+        setting.option,
+        metavar="|".join(setting.choices) or _METAVARS[setting.kind],
+        help=setting.description,
+        show_default=setting.default or False,
+    )
+    kind = list[str] if setting.kind == "list" else str
+    return Parameter(setting.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
+
+
+serve.__signature__ = _signature()  # type: ignore[attr-defined]
+app.command("serve", cls=Command)(serve)

@@ -1,0 +1,108 @@
+"""What `postroom serve --welcome` prints: commands that work as they stand."""
+
+import shlex
+import shutil
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from postroom.service.hub import Hub
+    from postroom.settings import Settings
+
+NAME = "example.com/dev"
+LOOPBACK = "127.0.0.1"
+DASHBOARD_PATH: str | None = None
+"""Where the dashboard is; None as long as there is none."""
+
+_NEW = """
+There was no organization yet, so here is one:
+
+  organization   {name}
+  API key        {key}
+                 (shown only this once){dashboard}
+
+To see a message arrive, start a receiver in another terminal:
+
+    {program} listen --port {port}
+
+{allowed}
+
+Then paste this into a third terminal. It makes a queue, attaches the receiver to it as a listener, sends a
+message, and reads the counts:
+
+    HUB={hub}
+    KEY={key}
+    curl -sS $HUB/queues -H "X-API-KEY: $KEY" -H 'Content-Type: application/json' -d '{{"name": "orders"}}'
+    QUEUE=$(curl -sS $HUB/queues -H "X-API-KEY: $KEY" | sed -n 's/.*"id":"\\([^"]*\\)","name":"orders".*/\\1/p')
+    curl -sS $HUB/queues/$QUEUE/listeners -H "X-API-KEY: $KEY" -H 'Content-Type: application/json' \
+-d '{{"name": "receiver", "notify_url": "{receiver}", "liveness_url": "{receiver}"}}'
+    curl -sS $HUB/queues/$QUEUE/messages -H "X-API-KEY: $KEY" -H 'Content-Type: application/json' \
+-d '{{"data": "Hello"}}'
+    curl -sS "$HUB/stats/messages?pretty=true" -H "X-API-KEY: $KEY"
+"""
+
+_ALLOWED = """This server may deliver to this machine, because it was started with a network like
+--allow-network 127.0.0.0/8. Without that, addresses that are not public are refused."""
+
+_NOT_ALLOWED = """This server may not deliver to this machine: addresses that are not public are refused. Stop it, and
+start it with --allow-network 127.0.0.0/8 in addition."""
+
+_KNOWN = """
+There are organizations already: {names}.
+Their keys were shown when they were made; here is how to make another:
+
+    {program} key create NAME --org {org} --data {data}
+"""
+
+
+async def words(hub: "Hub", settings: "Settings", url: str) -> str:
+    """The text for a person who has just started the server that answers at `url`."""
+    organizations = await hub.organizations.every()
+    if organizations:
+        return _KNOWN.format(
+            names=", ".join(each.name for each in organizations),
+            program=_program(),
+            org=shlex.quote(organizations[0].name),
+            data=shlex.quote(str(settings.data.resolve())),
+        )
+    made, key = await hub.organizations.found(NAME)
+    return _new(settings, url, made.name, key)
+
+
+def _new(settings: "Settings", url: str, name: str, key: str) -> str:
+    hub = _reachable(url)
+    port = _next_port(urlsplit(url).port or 0)
+    allowed = any(ip_address(LOOPBACK) in network for network in settings.allow_network)
+    return _NEW.format(
+        name=name,
+        key=key,
+        dashboard=f"\n  dashboard      {hub}{DASHBOARD_PATH}" if DASHBOARD_PATH else "",
+        program=_program(),
+        port=port,
+        allowed=_ALLOWED if allowed else _NOT_ALLOWED,
+        hub=hub,
+        receiver=f"http://{LOOPBACK}:{port}/",
+    )
+
+
+def _reachable(url: str) -> str:
+    """The URL with an address to connect to, where the server listens on every one."""
+    return url.replace("//0.0.0.0:", f"//{LOOPBACK}:").replace("//[::]:", "//[::1]:")
+
+
+def _next_port(port: int) -> int:
+    return port + 1 if port < 65_535 else port - 1
+
+
+def _program() -> str:
+    """How to start this program from any directory."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m postroom"
+    found = shutil.which(program.name)
+    if found is not None and Path(found).resolve() == program.resolve():
+        return program.name
+    return shlex.quote(str(program.absolute()))

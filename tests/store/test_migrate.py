@@ -1,0 +1,171 @@
+"""Numbered migrations."""
+
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+from postroom.domain.errors import StoreError, Unavailable
+from postroom.store.migrate import Migration, known, migrate
+from tests.support.clock import NOON, MovingClock
+
+CLOCK = MovingClock()
+
+
+def schema(path: Path) -> list[tuple[str, ...]]:
+    """Everything that the file holds, as it was declared."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return list(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"))
+    finally:
+        connection.close()
+
+
+def journal(path: Path) -> list[tuple[int, str, int]]:
+    """The migrations that the file says it has had."""
+    connection = apsw.Connection(str(path))
+    try:
+        return list(connection.execute("SELECT number, name, applied_at FROM migrations ORDER BY number"))
+    finally:
+        connection.close()
+
+
+def older_file(path: Path, steps: list[Migration], journal_sql: str) -> None:
+    """A file as the version left it that knew only these steps."""
+    connection = apsw.Connection(str(path))
+    connection.execute(journal_sql)
+    for step in steps:
+        connection.execute(step.sql)
+        connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (step.number, step.name, 1))
+    connection.close()
+
+
+def changed(path: Path, sql: str) -> bytes:
+    """The file's content after somebody ran this SQL on it."""
+    connection = apsw.Connection(str(path))
+    connection.execute(sql)
+    connection.close()
+    return path.read_bytes()
+
+
+def test_numbers_follow_one_another() -> None:
+    """0001, 0002 and so on, each with a name and a first line that says what it is for."""
+    steps = known()
+    assert [step.number for step in steps] == list(range(1, len(steps) + 1))
+    assert all(step.name and step.sql.startswith("-- ") for step in steps)
+
+
+@pytest.mark.parametrize("had", range(len(known()) + 1))
+def test_fresh_equals_upgraded(tmp_path: Path, had: int) -> None:
+    """A file that had the first steps long ago and gets the others now ends as a new file does."""
+    fresh, upgraded = tmp_path / "fresh.db", tmp_path / "upgraded.db"
+    assert migrate(fresh, CLOCK) == known()
+    (journal_sql,) = [sql for _, name, _, sql in schema(fresh) if name == "migrations"]
+    older_file(upgraded, known()[:had], journal_sql)
+    assert migrate(upgraded, CLOCK) == known()[had:]
+    assert schema(upgraded) == schema(fresh)
+    assert [row[:2] for row in journal(upgraded)] == [row[:2] for row in journal(fresh)]
+
+
+def test_one_step_at_a_time_equals_all_at_once(tmp_path: Path) -> None:
+    """However many versions lie between, nothing depends on applying them together."""
+    fresh, stepwise = tmp_path / "fresh.db", tmp_path / "stepwise.db"
+    migrate(fresh, CLOCK)
+    for step in known():
+        changed(stepwise, step.sql)
+    assert [row for row in schema(fresh) if row[1] != "migrations"] == schema(stepwise)
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    """A start on a database of this version applies nothing, and asks nobody."""
+    path = tmp_path / "postroom.db"
+    migrate(path, CLOCK)
+    before = path.read_bytes()
+    assert migrate(path, CLOCK, refuse) == []
+    assert path.read_bytes() == before
+    assert {at for _, _, at in journal(path)} == {NOON}
+
+
+def refuse() -> None:
+    raise StoreError("not now")
+
+
+def test_whoever_may_not_change_the_schema_is_asked_first(tmp_path: Path) -> None:
+    """Beside a server an existing schema is left alone; a new file is nobody's."""
+    if len(known()) > 1:
+        migrate(tmp_path / "fresh.db", CLOCK)
+        (journal_sql,) = [sql for _, name, _, sql in schema(tmp_path / "fresh.db") if name == "migrations"]
+        older_file(tmp_path / "old.db", known()[:1], journal_sql)
+        with pytest.raises(StoreError, match="not now"):
+            migrate(tmp_path / "old.db", CLOCK, refuse)
+        assert len(journal(tmp_path / "old.db")) == 1
+    assert migrate(tmp_path / "new.db", CLOCK, refuse) == known()
+
+
+def test_a_newer_database_is_refused_and_untouched(tmp_path: Path) -> None:
+    """The sentence names both versions, and no byte of the file changes."""
+    path, newer = tmp_path / "postroom.db", len(known()) + 1
+    migrate(path, CLOCK)
+    before = changed(path, f"INSERT INTO migrations VALUES ({newer}, 'of_the_future', 1)")
+    with pytest.raises(StoreError, match=rf"newer Postroom .*schema.* {newer},.* knows {newer - 1}\b"):
+        migrate(path, CLOCK)
+    assert path.read_bytes() == before
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["postroom.db"]
+
+
+@pytest.mark.parametrize("content", [b"no database " * 1_000, b"SQLite format 3\x00" + b"\xff" * 5_000])
+def test_what_is_no_database_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
+    """Another file of that name is left as it is."""
+    path = tmp_path / "postroom.db"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="the database cannot be used"):
+        migrate(path, CLOCK)
+    assert path.read_bytes() == content
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    """Nothing is made where the data directory is missing."""
+    with pytest.raises(StoreError, match="the database cannot be used"):
+        migrate(tmp_path / "missing" / "postroom.db", CLOCK)
+
+
+def test_a_step_that_fails_leaves_the_schema_as_it_was(tmp_path: Path) -> None:
+    """A file with a table of ours that we did not make: the step is undone as a whole."""
+    path = tmp_path / "postroom.db"
+    changed(path, "CREATE TABLE usage_events (mine)")
+    before = schema(path)
+    with pytest.raises(apsw.SQLError, match="usage_events"):
+        migrate(path, CLOCK)
+    assert schema(path) == before
+
+
+def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path) -> None:
+    """A lock that is not given up in time is answered with Unavailable, and nothing is changed."""
+    path = tmp_path / "postroom.db"
+    changed(path, "PRAGMA journal_mode = WAL")
+    holder = apsw.Connection(str(path))
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable):
+        migrate(path, CLOCK)
+    holder.execute("COMMIT")
+    holder.close()
+    assert schema(path) == []
+
+
+def test_two_that_start_at_once_apply_each_step_once(tmp_path: Path) -> None:
+    """A server and a command on the same new file: one applies, the other finds it done."""
+    path, applied = tmp_path / "postroom.db", list[int]()
+    barrier = threading.Barrier(4)
+
+    def start() -> None:
+        barrier.wait()
+        applied.extend(step.number for step in migrate(path, CLOCK))
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(applied) == [step.number for step in known()]
+    assert [number for number, _, _ in journal(path)] == sorted(applied)
