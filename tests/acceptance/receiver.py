@@ -161,6 +161,10 @@ class Receiver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._runner is not None
+        await self.close()
+        # What was being accepted in this very moment reaches the runner, which can then close it.
+        for _ in range(10):
+            await asyncio.sleep(0)
         await self._runner.cleanup()
 
     async def open(self) -> None:

@@ -24,7 +24,7 @@ BIG: Final = {
 }
 # Read once when a process starts: what the probes found, one row for each listener of the process.
 ACROSS: Final = {"list_liveness"}
-RUNS: Final = {"fetch", "fetch_apart", "fetch_many", "execute", "execute_many"}
+RUNS: Final = {"fetch", "fetch_many", "execute", "execute_many"}
 QUERIES: Final = queries.load("sqlite")
 
 

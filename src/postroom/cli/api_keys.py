@@ -6,7 +6,6 @@ import msgspec
 import typer
 
 from postroom.cli.command import Command, group
-from postroom.cli.failures import Misused
 from postroom.cli.options import Config, Data, Json, Org
 from postroom.cli.output import moment, say, show_fields, show_json, show_table
 from postroom.cli.place import Place
@@ -26,8 +25,8 @@ Scopes = Annotated[
     typer.Option(
         "--scope",
         metavar="RESOURCE:ACCESS[:ID,...]",
-        help="What the key may do, as in queues:read or messages:write:ID; may be repeated. Without any it may"
-        " use queues, listeners and messages, and read events, schemas and statistics.",
+        help="What the key may do, as in queues:read or messages:write:ID; may be repeated. Without any, it"
+        " may do all with queues, listeners and messages, and read events, schemas and stats.",
     ),
 ]
 
@@ -96,7 +95,7 @@ def _scope(text: str) -> Scope:
         return scope.parse([raw])[0]
     except Invalid as error:
         field, complaint = error.field.partition(".")[2], error.detail.partition(": ")[2]
-        raise Misused(f"--scope {text}: {field} {complaint}") from error
+        raise typer.BadParameter(f"in {text!r}, {field} {complaint}", param_hint="--scope") from error
 
 
 def _row(key: ApiKey) -> tuple[str, ...]:

@@ -19,7 +19,9 @@ class Command(TyperCommand):
         return super().parse_args(ctx, arguments_last(args, self._with_value()))
 
     def _with_value(self) -> set[str]:
-        return {name for option in self.params if not getattr(option, "is_flag", False) for name in option.opts}
+        return {
+            name for option in self.params if not getattr(option, "is_flag", False) for name in option.opts
+        }
 
 
 def arguments_last(words: Sequence[str], with_value: Collection[str]) -> list[str]:

@@ -1,25 +1,22 @@
 """What is said when something goes wrong: one sentence on standard error, and the code to end with."""
 
+import errno
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
 from postroom.domain.errors import PostroomError
 
-FAILED, MISUSED = 1, 2
+FAILED = 1
 
 
 class Refused(PostroomError):
     """The command cannot be done as it was given."""
 
     code = "refused"
-
-
-class Misused(typer.TyperException):
-    """The command line cannot be read."""
-
-    exit_code = MISUSED
 
 
 def explain(error: BaseException) -> int:
@@ -36,6 +33,28 @@ def explain(error: BaseException) -> int:
     return _say(_settings_complaints(error), FAILED)
 
 
+@contextmanager
+def binding(host: str, port: int) -> Iterator[None]:
+    """Where an address is listened on: says what to do if that is not possible.
+
+    Raises:
+        Refused: it is not possible.
+    """
+    try:
+        yield
+    except socket.gaierror as error:
+        raise Refused(f"{host} is no address that is known here; give another --host") from error
+    except OSError as error:
+        what = {
+            errno.EADDRINUSE: f"the port {port} of {host} is taken; give another --port",
+            errno.EADDRNOTAVAIL: f"{host} is no address of this machine; give another --host",
+            errno.EACCES: f"the port {port} is reserved to the system; give a --port above 1023",
+        }
+        if error.filename is not None or error.errno not in what:
+            raise
+        raise Refused(what[error.errno]) from error
+
+
 def _first(error: BaseException) -> BaseException:
     """Tasks that run together raise groups; the first of one is what the others follow from."""
     while isinstance(error, BaseExceptionGroup):
@@ -50,8 +69,9 @@ def _say(lines: Sequence[str], code: int) -> int:
 
 def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context else "postroom"
-    return f"Error: {error.format_message().rstrip('.')}. See {path} --help."
+    message = error.format_message()
+    end = "" if message.endswith((".", "?")) else "."
+    return f"Error: {message}{end} See {context.command_path if context else 'postroom'} --help."
 
 
 def _os_error(error: OSError) -> str:

@@ -8,7 +8,9 @@ import typer
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="DIR", help="Directory of the database; also POSTROOM_DATA, or data in postroom.toml."
+        "--data",
+        metavar="DIR",
+        help="Directory of the database; also POSTROOM_DATA, or data in postroom.toml.",
     ),
 ]
 Config = Annotated[

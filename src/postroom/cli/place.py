@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # loading these takes longer than most commands run
 T = TypeVar("T")
 CONFIG = Path("postroom.toml")
 DATABASE = "postroom.db"
+LISTED = 10
 
 
 class Place(NamedTuple):
@@ -74,7 +75,7 @@ def choose(organizations: list[Organization], org: str | None) -> Organization:
     Raises:
         PostroomError: it is not there, or which one is meant is open.
     """
-    names = ", ".join(each.name for each in organizations)
+    names = listed(organizations)
     if not organizations:
         raise NotFound("there is no organization yet; make one with postroom org create NAME")
     if org is None and len(organizations) > 1:
@@ -83,6 +84,13 @@ def choose(organizations: list[Organization], org: str | None) -> Organization:
         if org in {None, each.name, each.id}:
             return each
     raise NotFound(f"there is no organization {org!r}; there are {names}")
+
+
+def listed(organizations: Sequence[Organization]) -> str:
+    """The names of the first few."""
+    names = [each.name for each in organizations[:LISTED]]
+    more = len(organizations) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 async def _within(settings: "Settings", work: "Callable[[Hub], Awaitable[T]]") -> T:

@@ -1,17 +1,13 @@
 """`postroom serve`."""
 
 import asyncio
-import errno
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any
 
 import typer
 
 from postroom.cli.command import Command, commands
-from postroom.cli.failures import Refused
+from postroom.cli.failures import binding
 from postroom.cli.options import Config
 from postroom.cli.place import settings_from
 from postroom.settings import Setting, Settings, described
@@ -28,8 +24,9 @@ _METAVARS = {"integer": "NUMBER", "number": "NUMBER", "path": "DIR", "list": "LI
 def serve(config: Config = None, welcome: Welcome = False, **options: Any) -> None:
     """Run the server until SIGTERM or SIGINT.
 
-    Every option but --config and --welcome is a setting, which may also be an environment variable or a key of
-    the file. Those of a list may be repeated.
+    Every option but --config and --welcome is a setting. It may also be an environment variable, as
+    POSTROOM_BODY_LIMIT for --body-limit, or a key of the file, as body_limit. A list has commas, or its option
+    is repeated.
     """
     settings = settings_from(config, options)
     import uvloop
@@ -43,7 +40,7 @@ def serve(config: Config = None, welcome: Welcome = False, **options: Any) -> No
 async def _run(settings: Settings, welcome: bool) -> None:
     from postroom.runtime import running
 
-    with _explained(settings):
+    with binding(settings.host, settings.port):
         async with running(settings) as process:
             told = asyncio.ensure_future(process.ended())
             # Its signal handlers must be there before anybody learns that the server is.
@@ -56,23 +53,6 @@ async def _run(settings: Settings, welcome: bool) -> None:
             await told
 
 
-@contextmanager
-def _explained(settings: Settings) -> Iterator[None]:
-    try:
-        yield
-    except socket.gaierror as error:
-        raise Refused(f"{settings.host} is no address that is known here; give another --host") from error
-    except OSError as error:
-        what = {
-            errno.EADDRINUSE: f"the port {settings.port} of {settings.host} is taken; give another --port",
-            errno.EADDRNOTAVAIL: f"{settings.host} is no address of this machine; give another --host",
-            errno.EACCES: f"the port {settings.port} may not be used by this user; give one above 1023",
-        }
-        if error.filename is not None or error.errno not in what:
-            raise
-        raise Refused(what[error.errno]) from error
-
-
 def _signature() -> Signature:
     """The options of `serve` with one for each setting, which stay text until settings.load reads them."""
     own = [each for each in signature(serve).parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
@@ -83,11 +63,12 @@ def _parameter(setting: Setting) -> Parameter:
     option = typer.Option(
         setting.option,
         metavar="|".join(setting.choices) or _METAVARS[setting.kind],
-        help=setting.description,
-        show_default=setting.default or False,
+        help=setting.description + (f" Default: {setting.default}." if setting.default else ""),
     )
     kind = list[str] if setting.kind == "list" else str
-    return Parameter(setting.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
+    return Parameter(
+        setting.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
 
 
 serve.__signature__ = _signature()  # type: ignore[attr-defined]

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from postroom.cli.place import listed
+
 if TYPE_CHECKING:
     from postroom.service.hub import Hub
     from postroom.settings import Settings
@@ -35,23 +37,24 @@ message, and reads the counts:
 
     HUB={hub}
     KEY={key}
-    curl -sS $HUB/queues -H "X-API-KEY: $KEY" -H 'Content-Type: application/json' -d '{{"name": "orders"}}'
-    QUEUE=$(curl -sS $HUB/queues -H "X-API-KEY: $KEY" | sed -n 's/.*"id":"\\([^"]*\\)","name":"orders".*/\\1/p')
-    curl -sS $HUB/queues/$QUEUE/listeners -H "X-API-KEY: $KEY" -H 'Content-Type: application/json' \
--d '{{"name": "receiver", "notify_url": "{receiver}", "liveness_url": "{receiver}"}}'
-    curl -sS $HUB/queues/$QUEUE/messages -H "X-API-KEY: $KEY" -H 'Content-Type: application/json' \
--d '{{"data": "Hello"}}'
-    curl -sS "$HUB/stats/messages?pretty=true" -H "X-API-KEY: $KEY"
+    JSON='Content-Type: application/json'
+    curl -sS $HUB/queues -H "X-API-KEY: $KEY" -H "$JSON" -d '{{"name": "orders"}}'; echo
+    QUEUE=$(curl -sS $HUB/queues -H "X-API-KEY: $KEY" |
+      sed -n 's/.*"id":"\\([^"]*\\)","name":"orders".*/\\1/p')
+    curl -sS $HUB/queues/$QUEUE/listeners -H "X-API-KEY: $KEY" -H "$JSON" \\
+      -d '{{"name": "receiver", "notify_url": "{receiver}", "liveness_url": "{receiver}"}}'; echo
+    curl -sS $HUB/queues/$QUEUE/messages -H "X-API-KEY: $KEY" -H "$JSON" -d '{{"data": "Hello"}}'; echo
+    curl -sS "$HUB/stats/messages?pretty=true" -H "X-API-KEY: $KEY"; echo
 """
 
-_ALLOWED = """This server may deliver to this machine, because it was started with a network like
---allow-network 127.0.0.0/8. Without that, addresses that are not public are refused."""
+_ALLOWED = """This server may deliver to this machine, because its setting allow_network says so; otherwise it
+would refuse every address that is not public."""
 
-_NOT_ALLOWED = """This server may not deliver to this machine: addresses that are not public are refused. Stop it, and
+_NOT_ALLOWED = """But this server refuses to deliver to an address that is not public, as that one is. Stop it, and
 start it with --allow-network 127.0.0.0/8 in addition."""
 
 _KNOWN = """
-There are organizations already: {names}.
+There are organizations already ({names}).
 Their keys were shown when they were made; here is how to make another:
 
     {program} key create NAME --org {org} --data {data}
@@ -63,7 +66,7 @@ async def words(hub: "Hub", settings: "Settings", url: str) -> str:
     organizations = await hub.organizations.every()
     if organizations:
         return _KNOWN.format(
-            names=", ".join(each.name for each in organizations),
+            names=listed(organizations),
             program=_program(),
             org=shlex.quote(organizations[0].name),
             data=shlex.quote(str(settings.data.resolve())),

@@ -11,7 +11,7 @@ from starlette.routing import Route, Router
 
 from postroom.domain.errors import MethodNotAllowed, NotFound, PostroomError
 from postroom.http.call import Operation, Site
-from postroom.http.gate import Receive, Scope, admit
+from postroom.http.gate import Receive, Scope, admit, wants_pretty
 from postroom.http.openapi import document
 from postroom.http.operations import OPERATIONS
 from postroom.http.problems import STATUS, Headers, headers_of, problem
@@ -61,9 +61,11 @@ class App:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def refuse(self, send: Send, error: PostroomError) -> None:
+    async def refuse(self, scope: Scope, send: Send, error: PostroomError) -> None:
         """Send an error that Postroom raised on purpose."""
         body = _encode(problem(STATUS[type(error)], error.detail))
+        if wants_pretty(scope):
+            body = msgspec.json.format(body, indent=2)
         await self.answer(send, STATUS[type(error)], body, headers_of(error))
 
 
@@ -81,7 +83,7 @@ class _Resource:
         try:
             body = await self._run(scope, receive)
         except PostroomError as error:
-            await self._app.refuse(send, error)
+            await self._app.refuse(scope, send, error)
         except Exception:
             await self._fail(scope, send)
         else:
@@ -113,7 +115,7 @@ class _Document:
         if scope["method"] in {"GET", "HEAD"}:
             await self._app.answer(send, 200, self._body, [])
         else:
-            await self._app.refuse(send, MethodNotAllowed(scope["method"], ("GET", "HEAD")))
+            await self._app.refuse(scope, send, MethodNotAllowed(scope["method"], ("GET", "HEAD")))
 
 
 class _Nowhere:
@@ -123,4 +125,4 @@ class _Nowhere:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app.refuse(send, NotFound(f"there is nothing at {scope['path']}"))
+        await self._app.refuse(scope, send, NotFound(f"there is nothing at {scope['path']}"))

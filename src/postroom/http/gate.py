@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,6 +16,7 @@ from postroom.domain.errors import (
     NotAcceptable,
     NotAuthenticated,
     NotPermitted,
+    PostroomError,
     TooLarge,
     UnsupportedMediaType,
 )
@@ -24,10 +26,11 @@ from postroom.http.call import Call, Operation, Site
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-BODY_TIME = 30.0  # seconds
+BODY_TIME, DISCARD_TIME = 30.0, 1.0  # seconds
 MOST_PARAMETERS = 20
+MOST_DISCARDED = 8 * 2**20  # bytes
 _ACCEPTABLE = {b"*/*", b"application/json"}
-_HEADERS = {b"x-api-key", b"authorization", b"accept", b"content-type", b"content-length", b"host"}
+_HEADERS = {b"x-api-key", b"authorization", b"accept", b"content-type", b"content-length", b"expect", b"host"}
 
 
 async def admit(site: Site, operation: Operation, scope: Scope, receive: Receive) -> Call:
@@ -78,6 +81,14 @@ def _check_scope(key: ApiKey, operation: Operation, path: dict[str, str]) -> Non
         raise NotPermitted(f"the API key may not {operation.access} {resource} here; it needs a scope for it")
 
 
+def wants_pretty(scope: Scope) -> bool:
+    """Whether the answer is to be indented, also when the request is not let in."""
+    try:
+        return _query(Query, scope["query_string"]).pretty
+    except PostroomError:
+        return False
+
+
 def _query(expected: type[Query], raw: bytes) -> Query:
     if not raw:
         return expected()
@@ -98,33 +109,54 @@ def _check_content_type(content_type: bytes | None) -> None:
 
 
 async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    """The body.
+
+    Raises:
+        TooLarge: it is over the limit.
+        Malformed: it did not come in time, or not whole.
+    """
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > limit:
+        if b"expect" not in headers:  # who asks first has sent nothing yet
+            await _discard(receive)
         raise _too_large(limit)
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body") and len(body) <= limit:
+    body, more = await _part(receive)
+    if not more and len(body) <= limit:
         return body
     try:
         async with asyncio.timeout(BODY_TIME):
-            return await _read_rest(receive, body, limit)
+            return await _rest(receive, body, limit)
     except TimeoutError as error:
         raise Malformed(f"the body did not arrive within {BODY_TIME:.0f} seconds") from error
 
 
-async def _read_rest(receive: Receive, beginning: bytes, limit: int) -> bytes:
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Malformed("the connection was closed before the body was complete")
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _rest(receive: Receive, beginning: bytes, limit: int) -> bytes:
     body, more = bytearray(beginning), True
-    while more:
-        if len(body) > limit:
-            raise _too_large(limit)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Malformed("the connection was closed before the body was complete")
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+    while more and len(body) <= limit:
+        part, more = await _part(receive)
+        body += part
     if len(body) > limit:
+        if more:
+            await _discard(receive)
         raise _too_large(limit)
     return bytes(body)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on for a while, so that a sender who listens only when all is sent gets to read the answer."""
+    discarded, more = 0, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_TIME):
+            while more and discarded < MOST_DISCARDED:
+                part, more = await _part(receive)
+                discarded += len(part)
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -139,7 +171,7 @@ def _decoded(expected: type[msgspec.Struct], body: bytes) -> Any:
         return _decoded(expected, body)
     except msgspec.ValidationError as error:
         raise Invalid("body", str(error)) from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"the body is not JSON: {error}") from error
 
 

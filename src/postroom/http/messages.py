@@ -69,8 +69,8 @@ async def delete(call: Call) -> LinksAnswer:
 async def _list(call: Call, path: str, queue_id: str | None) -> MessagesAnswer:
     visible, limit = call.visible("messages"), call.limit()
     below = call.query.startAfterId or ABOVE_ALL
-    found = await call.hub.messages.newest(call.org_id, queue_id, below, limit)
-    shown = [each for each in found if visible([each.id, each.queue_id])]
+    found = await call.hub.messages.newest(call.org_id, queue_id, below, limit + 1)
+    shown = [each for each in found[:limit] if visible([each.id, each.queue_id])]
     return MessagesAnswer(
         messages=[Named(each.id, each.name) for each in shown],
         links=call.links(path, [*_next(path, found, limit), *_each(shown)]),
@@ -78,9 +78,9 @@ async def _list(call: Call, path: str, queue_id: str | None) -> MessagesAnswer:
 
 
 def _next(path: str, found: list[MessageName], limit: int) -> list[tuple[str, str]]:
-    if len(found) < limit:
+    if len(found) <= limit:
         return []
-    return [("next", f"{path}?limit={limit}&startAfterId={found[-1].id}")]
+    return [("next", f"{path}?limit={limit}&startAfterId={found[limit - 1].id}")]
 
 
 def _each(shown: list[MessageName]) -> list[tuple[str, str]]:

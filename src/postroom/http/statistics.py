@@ -23,9 +23,9 @@ async def get_messages(call: Call) -> StatsAnswer:
 async def get_events(call: Call) -> EventsAnswer:
     """List what happened, oldest first, 24 hours back at the most."""
     limit, group = call.limit(), call.query.events
-    found = await call.hub.statistics.events(call.org_id, group, _after(call), limit)
+    found = await call.hub.statistics.events(call.org_id, group, _after(call), limit + 1)
     return EventsAnswer(
-        events=[_event(call.org_id, each) for each in found],
+        events=[_event(call.org_id, each) for each in found[:limit]],
         links=call.links("/events", _next(group, found, limit)),
     )
 
@@ -40,9 +40,9 @@ def _after(call: Call) -> str | None:
 
 
 def _next(group: str, found: list[stats.Event], limit: int) -> list[tuple[str, str]]:
-    if len(found) < limit:
+    if len(found) <= limit:
         return []
-    last = found[-1]
+    last = found[limit - 1]
     cursor = f"startAfter={last.stored_at}&startAfterId={last.id}"
     return [("next", f"/events?events={group}&limit={limit}&{cursor}")]
 
