@@ -58,6 +58,10 @@ class Deliveries:
             for listener in await listeners.every(self._database)
         ]
 
+    async def waiting(self) -> set[tuple[str, str]]:
+        """(Organization's id, listener's id) of each listener that is owed something."""
+        return await deliveries.waiting(self._database.apart)
+
     async def lane(self, org_id: str, listener_id: str) -> Lane | None:
         """One listener, or None when it is gone."""
         listener = await listeners.find(self._database, org_id, listener_id)

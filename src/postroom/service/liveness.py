@@ -40,7 +40,7 @@ class Probes:
 
     async def every(self) -> list[Probed]:
         """Every listener that is switched on."""
-        rows = await listeners.probed(self._database)
+        rows = await listeners.probed(self._database.apart)
         return [Probed(*(*row[:4], bool(row[4]))) for row in rows]
 
     async def found(self, key: Key, answered: bool) -> None:

@@ -51,6 +51,12 @@ async def next_due(reader: Reader, org_id: str, listener_id: str, after: int) ->
     return rows[0][0] if rows else None
 
 
+async def waiting(reader: Reader) -> set[tuple[str, str]]:
+    """(Organization's id, listener's id) of each listener that is owed something."""
+    rows = await reader.fetch("waiting_listeners")
+    return {(org_id, listener_id) for org_id, listener_id in rows}
+
+
 async def hasten(tx: Transaction, org_id: str, listener_id: str, now: int, limit: int) -> int:
     """Make at most `limit` later deliveries due now; answers how many."""
     return len(await tx.fetch("hasten_deliveries", org_id, listener_id, now, limit))

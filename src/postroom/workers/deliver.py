@@ -16,7 +16,7 @@ from postroom.domain.clock import SECOND, Clock
 from postroom.domain.delivery import Outcome, Owed, State
 from postroom.domain.errors import Unavailable
 from postroom.domain.listener import Listener
-from postroom.service.deliveries import Deliveries
+from postroom.service.deliveries import Deliveries, Lane
 from postroom.workers.attempt import attempt
 from postroom.workers.lane import LaneQueue
 from postroom.workers.transport import Transport
@@ -97,25 +97,38 @@ class Deliver:
 
     async def _look(self) -> None:
         if self._all_stale:
-            keys = {(each.listener.org_id, each.listener.id) for each in await self._deliveries.lanes()}
-            self._stale |= keys | self._lanes.keys()
-            self._all_stale = False
+            await self._look_up_all()
         while self._stale:
-            await self._look_up(self._lane(next(iter(self._stale))))
+            key = next(iter(self._stale))
+            known = await self._deliveries.lane(*key)
+            self._stale.discard(key)
+            self._learn(key, known)
         self._ring_alarms()
         while self._hungry:
             if lane := self._lanes.get(self._hungry.pop()):
                 await self._feed(lane)
 
-    async def _look_up(self, lane: LaneQueue) -> None:
-        known = await self._deliveries.lane(*lane.key)
-        self._stale.discard(lane.key)
+    async def _look_up_all(self) -> None:
+        self._all_stale = False
+        try:
+            found = {
+                (each.listener.org_id, each.listener.id): each for each in await self._deliveries.lanes()
+            }
+            waiting = await self._deliveries.waiting()
+        except Unavailable:
+            self._all_stale = True
+            raise
+        for key in found.keys() | self._lanes.keys():
+            self._learn(key, found.get(key), key in waiting)
+
+    def _learn(self, key: Key, known: Lane | None, waiting: bool = True) -> None:
+        """Take in what the store says of a listener, and whether something may wait for it there."""
+        lane = self._lanes.setdefault(key, LaneQueue(*key, more=False))
         if known is None:
-            del self._lanes[lane.key]
-            lane.lane = None
+            self._lanes.pop(key).lane = None
             return
         reopened = lane.closed and known.open
-        lane.lane, lane.closed, lane.more = known, not known.open, True
+        lane.lane, lane.closed, lane.more = known, not known.open, lane.more or waiting
         if reopened:
             self._start(self._hasten(lane))
         self._consider(lane)

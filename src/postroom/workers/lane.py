@@ -12,12 +12,12 @@ SMALL = 2048  # a longer message is read again when its turn comes
 class LaneQueue:
     """The due deliveries of one listener: some in memory, in order; `more` when the store may hold others."""
 
-    def __init__(self, org_id: str, listener_id: str) -> None:
+    def __init__(self, org_id: str, listener_id: str, more: bool = True) -> None:
         self.key = org_id, listener_id
         self.lane: Lane | None = None  # None until it was looked up
         self.due: deque[Owed] = deque()
         self.running: set[str] = set()
-        self.more = True
+        self.more = more
         self.loading = False
         self.in_ring = False
         self.closed = False
@@ -39,7 +39,7 @@ class LaneQueue:
     def offer(self, owed: Owed) -> None:
         """Take what was just committed, or leave it in the store to be read in its turn."""
         if self.more or self.loading or len(self.due) >= MOST_HELD:
-            self.more = True
+            self.more = more
         elif owed.data is not None and len(owed.data) > SMALL:
             self.due.append(Owed(owed.message_id, owed.attempts))
         else:

@@ -28,6 +28,9 @@ ORDER BY due_at, message_id LIMIT $4;
 SELECT due_at FROM deliveries WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at > $3
 ORDER BY due_at LIMIT 1;
 
+-- waiting_listeners: of all organizations, those that are owed something
+SELECT DISTINCT org_id, listener_id FROM deliveries WHERE state = 0;
+
 -- hasten_deliveries: some that wait for a later time become due
 UPDATE deliveries SET due_at = $3
 WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND message_id IN (
