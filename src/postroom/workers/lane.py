@@ -39,7 +39,7 @@ class LaneQueue:
     def offer(self, owed: Owed) -> None:
         """Take what was just committed, or leave it in the store to be read in its turn."""
         if self.more or self.loading or len(self.due) >= MOST_HELD:
-            self.more = more
+            self.more = True
         elif owed.data is not None and len(owed.data) > SMALL:
             self.due.append(Owed(owed.message_id, owed.attempts))
         else:
