@@ -6,12 +6,18 @@ import socket
 import msgspec
 import uvicorn
 import uvloop
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 NOUNS = "api_key", "queue", "listener"
 KINDS = [f"{noun}_{verb}" for noun in NOUNS for verb in ("added", "updated", "deleted")]
 KINDS += ["message_added", "message_published_ok", "message_published_not_ok"]
+
+_NAME = "-" * 21
+BARE = f"/queues/{_NAME}/messages"
+WHOLE = f"/whole/{_NAME}/messages"
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -29,7 +35,6 @@ def _links(path: str) -> dict[str, dict[str, str]]:
     return {"self": {"href": f"http://127.0.0.1:8080{path}"}}
 
 
-_NAME = "-" * 21
 _MESSAGE = msgspec.json.encode(
     {"message": {"id": _NAME, "name": _NAME}, "_links": _links(f"/queues/{_NAME}/messages/{_NAME}")}
 )
@@ -60,8 +65,15 @@ class _Constant:
         await send({"type": "http.response.body", "body": self._answer})
 
 
+async def _whole(request: Request) -> Response:
+    """The same for a message, through the Request and Response of the framework."""
+    _body.decode(await request.body())
+    return Response(_MESSAGE, media_type="application/json")
+
+
 ROUTES = [
     Route("/queues/{queue_id}/messages", _Constant(_MESSAGE, reads=True), methods=["POST"]),
+    Route("/whole/{queue_id}/messages", _whole, methods=["POST"]),
     Route("/stats/messages", _Constant(_STATS, reads=False), methods=["GET"]),
 ]
 

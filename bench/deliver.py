@@ -1,6 +1,7 @@
 """deliver: from accepted to acknowledged, everything in the one server, beside its HTTP client alone."""
 
 import time
+from statistics import median
 
 from bench import client, load, process
 from bench.figures import Figure, Plan, figure, ratio_at_least, under
@@ -17,13 +18,17 @@ def measure(plan: Plan) -> list[Figure]:
     with receiving() as receiver, home() as place, place.serving() as hub:
         queue = hub.queue("deliver")
         queue.listen("receiver", receiver.port)
-        _run(queue, SENDING, int(EXPECTED * 0.3))
+        count = int(EXPECTED * plan.seconds)
+        _run(queue, SENDING, count // 4)
         rates: list[float] = []
+        costs: list[float] = []
         limits: dict[int, list[float]] = {connections: [] for connections in CLIENT}
         for _ in range(plan.rounds):
             for connections in CLIENT:
                 limits[connections].append(_client(receiver, connections, plan.seconds))
-            rates.append(_run(queue, SENDING, int(EXPECTED * plan.seconds)))
+            before = process.processor_seconds(hub.pid)
+            rates.append(_run(queue, SENDING, count))
+            costs.append((process.processor_seconds(hub.pid) - before) / count * 1e6)
         figures = [
             figure(
                 f"{SENDING} sending connections; the client alone over {connections}",
@@ -31,6 +36,7 @@ def measure(plan: Plan) -> list[Figure]:
                 "msg/s",
                 limits[connections],
                 ratio_at_least(0.5) if connections == 16 else None,
+                f"{median(costs):.0f} us of processor each",
             )
             for connections in CLIENT
         ]

@@ -17,7 +17,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 DEFAULT = Plan()
-QUICK = Plan(rounds=1, seconds=0.8, messages=5_000, events=(1_000, 100_000), starts=3)
+QUICK = Plan(rounds=1, seconds=0.6, messages=5_000, events=(1_000, 100_000), starts=3)
 FULL = Plan(rounds=5, seconds=3.0, messages=1_000_000, events=(1_000, 10_000_000))
 
 
@@ -55,6 +55,11 @@ def ratio_under(bound: float) -> Aim:
 def under(bound: float, unit: str) -> Aim:
     """The figure is less than `bound`."""
     return Aim(f"< {bound:g} {unit}", False, lambda value: value < bound)
+
+
+def share_of_all() -> Aim:
+    """The figure, in percent, is everything."""
+    return Aim("all", False, lambda value: value >= 100)
 
 
 def figure(

@@ -64,7 +64,7 @@ def _commits(now: int, events: int) -> Iterator[Commit]:
 def _writer(commits: list[Commit], org_id: str, ids: IdSource) -> Callable[[Transaction], Awaitable[None]]:
     async def write(tx: Transaction) -> None:
         for at, count in commits:
-            await usage.append(tx, SERIES, at, [_event(org_id, ids.mint(at), n) for n in range(count)])
+            await usage.append(tx, SERIES, at, [_event(org_id, ids.mint(at), n) for n in range(count)], {})
 
     return write
 

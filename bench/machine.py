@@ -25,7 +25,7 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
     sqlite: str
     sync: str  # how long the disk of the data directory takes to make 4 kB durable
-    load: str  # of the machine before the first measurement
+    load: str  # average of the last minute before the first measurement; more than 0.5 spoils the figures
 
 
 def describe() -> Machine:

@@ -33,7 +33,7 @@ def measure(plan: Plan) -> list[Figure]:
             "ms",
             costs[0],
             ratio_under(1.2),
-            note="processor time of the server at full load, by the clock",
+            note="at full load",
         ),
     ]
 

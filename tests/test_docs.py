@@ -22,7 +22,7 @@ from postroom.http.problems import STATUS
 from postroom.settings import Setting, described
 from postroom.workers import transport
 from tests.acceptance.house import Postroom, make_organization
-from tests.acceptance.receiver import Receiver
+from tests.acceptance.receiver import Received, Receiver
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -139,7 +139,8 @@ def given_by(function: object) -> set[str]:
 def test_every_error_of_an_attempt() -> None:
     """The names that the transport gives to what goes wrong, and nothing else."""
     listed = {name for cell, *_ in rows("delivery.md", "`error`") for name in told(cell)}
-    assert listed == given_by(transport.name_of) | given_by(transport._answer)
+    by_class = {name for _, name in transport._NAMES}
+    assert listed == by_class | given_by(transport.name_of) | given_by(transport._answer)
 
 
 def test_every_liveness_state() -> None:
@@ -193,6 +194,11 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert not anchor or anchor in anchors(other), target
 
 
+def posted(receiver: Receiver) -> list[Received]:
+    """The messages among what arrived."""
+    return [one for one in receiver.got("/") if one.method == "POST"]
+
+
 @pytest.mark.anyio
 async def test_the_readmes_first_message(tmp_path: Path) -> None:
     """Copied and pasted, the README's lines send a message, which arrives with the documented headers."""
@@ -205,18 +211,12 @@ async def test_the_readmes_first_message(tmp_path: Path) -> None:
     async with Receiver() as receiver:
         with Postroom(tmp_path / "data") as server:
             script = script.replace("KEY=...", f"KEY={key}").replace("http://127.0.0.1:8080", server.url)
-            process = await asyncio.create_subprocess_exec(
-                "sh",
-                "-eu",
-                "-c",
-                script.replace("http://127.0.0.1:8081/", receiver.url("/")),
-                stdout=asyncio.subprocess.PIPE,
-            )
-            (received,) = await receiver.when(
-                lambda: [one for one in receiver.got("/") if one.method == "POST"]
-            )
-            answered, _ = await process.communicate()
-    assert process.returncode == 0
+            script = script.replace("http://127.0.0.1:8081/", receiver.url("/"))
+            pipe = asyncio.subprocess.PIPE
+            process = await asyncio.create_subprocess_exec("sh", "-euc", script, stdout=pipe, stderr=pipe)
+            answered, complaints = await process.communicate()
+            assert process.returncode == 0, complaints
+            (received,) = await receiver.when(lambda: posted(receiver))
     assert received.body == b"Hello"
     assert b'"message_added": 1' in answered
     documented = {told(cell)[0].lower() for cell, _ in rows("delivery.md", "Header")}

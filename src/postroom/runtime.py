@@ -168,7 +168,8 @@ async def opened(settings: Settings, series: int) -> AsyncIterator[Hub]:
     database = SqliteDatabase(_file(settings))
     try:
         policy = Policy(tuple(_ms(wait) for wait in settings.schedule), settings.jitter)
-        hub = Hub(database, HeldClock(system_clock), series=series, policy=policy)
+        alone = series == SERVER_SERIES  # commands share a series
+        hub = Hub(database, HeldClock(system_clock), series=series, alone=alone, policy=policy)
         await hub.prepare()
         yield hub
     finally:

@@ -63,7 +63,8 @@ def test_many_in_one_millisecond_keep_its_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-" * 20, "-" * 22, "-" * 20 + "\n", "-" * 20 + "é", "-" * 20 + "+", "-" * 21 + "\n", "٣" * 21]
+    "text",
+    ["", "-" * 20, "-" * 22, "-" * 20 + "\n", "-" * 20 + "é", "-" * 20 + "+", "-" * 21 + "\n", "٣" * 21],
 )
 def test_other_text_is_no_id(text: str) -> None:
     """What does not have the shape is refused before it is looked up."""

@@ -84,7 +84,7 @@ def test_a_segment_is_bounded_and_counts_all(commits: list[tuple[int, int]]) -> 
         at += step
         added = (count, *NOTHING[1:])
         taken = newest.takes(at)
-        newest = newest.extended(at, added) if taken else newest.followed(at, added)
+        newest = newest.with_more(at, added)
         made = [*(made[:-1] if taken else made), newest]
     assert sum(segment.events for segment in made) == sum(count for _, count in commits)
     assert newest.totals[0] == sum(count for _, count in commits)

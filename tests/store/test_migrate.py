@@ -18,7 +18,9 @@ def schema(path: Path) -> list[tuple[str, ...]]:
     """Everything that the file holds, as it was declared."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
-        return list(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"))
+        return list(
+            connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")
+        )
     finally:
         connection.close()
 

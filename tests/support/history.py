@@ -1,6 +1,5 @@
 """What a hub should know: a plain list of all that ever happened, counted one by one."""
 
-from bisect import insort
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from postroom.service.stats import Event, Stats
 Ids = tuple[str | None, str | None, str | None, str | None]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Fact:
     """One usage event as the test made it: api key's, queue's, listener's, message's id and its subject's name."""
 
@@ -30,6 +29,7 @@ class Owing:
 
     accepted: int = 0
     delivered: int = 0
+    failed: int = 0
     discarded: int = 0
     missed: list[str] = field(default_factory=list)
     pending: set[str] = field(default_factory=set)
@@ -62,10 +62,6 @@ class History:
         """What GET /events should list."""
         first, last = GROUPS[group]
         return [fact for fact in self.facts if fact.at >= now - DAY and first <= fact.kind <= last]
-
-    def missed(self, listener_id: str, message_id: str) -> None:
-        """The schedule of a delivery is used up."""
-        insort(self.owing[listener_id].missed, message_id)
 
 
 def fact_of(event: Event) -> Fact:

@@ -25,8 +25,8 @@ def serve(config: Config = None, welcome: Welcome = False, **options: Any) -> No
     """Run the server until SIGTERM or SIGINT.
 
     Every option but --config and --welcome is a setting. It may also be an environment variable, as
-    POSTROOM_BODY_LIMIT for --body-limit, or a key of the file, as body_limit. A list has commas, or its option
-    is repeated.
+    POSTROOM_BODY_LIMIT for --body-limit, or a key of the file, as body_limit. A list has commas, or its
+    option is repeated.
     """
     settings = settings_from(config, options)
     import uvloop

@@ -23,8 +23,9 @@ _NEW = """
 There was no organization yet, so here is one:
 
   organization   {name}
-  API key        {key}
-                 (shown only this once){dashboard}
+  API key        {key}{dashboard}
+
+The key is shown only this once.
 
 To see a message arrive, start a receiver in another terminal:
 
@@ -42,7 +43,8 @@ message, and reads the counts:
     QUEUE=$(curl -sS $HUB/queues -H "X-API-KEY: $KEY" |
       sed -n 's/.*"id":"\\([^"]*\\)","name":"orders".*/\\1/p')
     curl -sS $HUB/queues/$QUEUE/listeners -H "X-API-KEY: $KEY" -H "$JSON" \\
-      -d '{{"name": "receiver", "notify_url": "{receiver}", "liveness_url": "{receiver}"}}'; echo
+      -d '{{"name": "receiver", "notify_url": "{receiver}",
+           "liveness_url": "{receiver}"}}'; echo
     curl -sS $HUB/queues/$QUEUE/messages -H "X-API-KEY: $KEY" -H "$JSON" -d '{{"data": "Hello"}}'; echo
     curl -sS "$HUB/stats/messages?pretty=true" -H "X-API-KEY: $KEY"; echo
 """
@@ -50,8 +52,8 @@ message, and reads the counts:
 _ALLOWED = """This server may deliver to this machine, because its setting allow_network says so; otherwise it
 would refuse every address that is not public."""
 
-_NOT_ALLOWED = """But this server refuses to deliver to an address that is not public, as that one is. Stop it, and
-start it with --allow-network 127.0.0.0/8 in addition."""
+_NOT_ALLOWED = """But this server refuses to deliver to an address that is not public, as that is. Stop it,
+and start it with --allow-network 127.0.0.0/8 in addition."""
 
 _KNOWN = """
 There are organizations already ({names}).

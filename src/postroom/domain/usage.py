@@ -71,13 +71,12 @@ class Segment(msgspec.Struct, frozen=True):
             return True
         return at // SECOND == self.started_at // SECOND and self.events < SEGMENT_EVENTS
 
-    def extended(self, at: int, added: Totals) -> "Segment":
-        """This segment with the events of one more commit."""
-        return Segment(self.started_at, at, self.events + sum(added), plus(self.totals, added))
-
-    def followed(self, at: int, added: Totals) -> "Segment":
-        """The segment that comes after this one."""
-        return Segment(at, at, sum(added), plus(self.totals, added))
+    def with_more(self, at: int, added: Totals) -> "Segment":
+        """This segment with the events of one more commit, or the one that follows it and has them."""
+        totals = plus(self.totals, added)
+        if self.takes(at):
+            return Segment(self.started_at, at, self.events + sum(added), totals)
+        return Segment(at, at, sum(added), totals)
 
 
 BEGINNING = Segment(-1, -1, 0, NOTHING)
@@ -107,9 +106,9 @@ def windows(now: int, time_zone: str) -> Windows:
 
 
 def start_of_day(now: int, time_zone: str) -> int:
-    """The last midnight in `time_zone`, ms."""
+    """The last midnight in `time_zone`, ms; the first of two, where clocks are put back over it."""
     if time_zone == "UTC":
         return now - now % DAY
     local = datetime.fromtimestamp(now / SECOND, ZoneInfo(time_zone))
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     return int(midnight.timestamp()) * SECOND

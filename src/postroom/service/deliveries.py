@@ -104,7 +104,7 @@ class Deliveries:
         Raises:
             Unavailable: the database does not take it now.
         """
-        await self._ledger.submit(self._write, outcome)
+        await self._ledger.submit(self._write, outcome, patient=True)
 
     async def _write(self, entry: Entry, outcomes: list[Outcome]) -> Sequence[None]:
         living = {

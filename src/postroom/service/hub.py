@@ -23,7 +23,10 @@ from postroom.store.database import Database
 
 
 class Hub:
-    """The use cases of one process, over one database; `series` is the series of totals that it writes."""
+    """The use cases of one process, over one database.
+
+    `series` is the series of totals that it writes; `alone` says that no other process writes the same.
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Hub:
         clock: HeldClock,
         *,
         series: int = 0,
+        alone: bool = True,
         policy: Policy | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -38,7 +42,7 @@ class Hub:
         self.clock = clock
         self.series = series
         self.outbox = Outbox()
-        self.ledger = Ledger(database, clock, IdSource(), series)
+        self.ledger = Ledger(database, clock, IdSource(), series, alone)
         self.directory = Directory(database)
         self.api_keys = ApiKeys(self.ledger, database, self.directory, clock)
         self.organizations = Organizations(self.ledger, database, self.api_keys)
@@ -47,7 +51,7 @@ class Hub:
         self.messages = Messages(self.ledger, database, self.directory, self.outbox)
         self.deliveries = Deliveries(self.ledger, database, self.outbox, clock, policy or Policy(), chance)
         self.probes = Probes(self.ledger, database, self.outbox, clock)
-        self.statistics = Statistics(database, clock)
+        self.statistics = Statistics(database, clock, self.ledger)
         self.audit = Audit(database)
 
     async def prepare(self) -> None:

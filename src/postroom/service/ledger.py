@@ -13,7 +13,7 @@ from postroom.domain.clock import HeldClock
 from postroom.domain.errors import Unavailable
 from postroom.domain.ids import IdSource
 from postroom.domain.listener import Counts
-from postroom.domain.usage import Kind, UsageEvent
+from postroom.domain.usage import Kind, Segment, UsageEvent
 from postroom.store import listeners, usage
 from postroom.store.database import Database, Transaction
 
@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 
 MOST_WAITING = 20_000
 MOST_TOGETHER = 1_000
+PATIENCE = 0.001  # seconds
 
 
 class Entry:
@@ -66,16 +67,28 @@ class _Waiting(NamedTuple):
 
 
 class Ledger:
-    """Commits facts; `series` is the series of running totals that this process writes."""
+    """Commits facts; `series` is the series of running totals that this process writes.
 
-    def __init__(self, database: Database, clock: HeldClock, ids: IdSource, series: int) -> None:
+    While it is `alone` in writing them, it knows the newest totals and need not read them.
+    """
+
+    def __init__(
+        self, database: Database, clock: HeldClock, ids: IdSource, series: int, alone: bool = True
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
         self._series = series
+        self._alone = alone
+        self._newest: dict[str, Segment] = {}
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
+        self._committed_at = 0.0
         self._closed = False
+
+    def newest(self, org_id: str) -> Segment | None:
+        """The newest totals of an organization, if this process wrote them; a new object for each commit."""
+        return self._newest.get(org_id)
 
     async def commit(self, body: Callable[[Entry], Awaitable[T]]) -> T:
         """Run `body` in a transaction of its own, durable when this returns, undone when it raises.
@@ -83,22 +96,21 @@ class Ledger:
         Raises:
             Unavailable: the database is busy, full or out of reach; nothing was changed.
         """
-        entries: list[Entry] = []
 
-        async def transaction(tx: Transaction) -> T:
+        async def transaction(tx: Transaction) -> tuple[T, Entry, dict[str, Segment]]:
             entry = Entry(tx, self._clock(), self._ids)
-            entries.append(entry)
-            result = await body(entry)
-            await self._count(entry)
-            return result
+            return await body(entry), entry, await self._count(entry)
 
-        result = await self._database.transaction(transaction)
-        for action in entries[-1].afterwards:
+        result, entry, segments = await self._database.transaction(transaction)
+        self._remember(segments)
+        for action in entry.afterwards:
             action()
         return result
 
-    async def submit(self, write: Write[Item, T], item: Item) -> T:
+    async def submit(self, write: Write[Item, T], item: Item, patient: bool = False) -> T:
         """Write `item` together with all that arrives in this turn; answers what `write` answers for it.
+
+        What is `patient` waits up to a millisecond after the last commit for others to share the next one.
 
         Raises:
             Unavailable: the process is stopping, too much is waiting, or the database does not take it.
@@ -107,20 +119,27 @@ class Ledger:
             raise Unavailable("this process is stopping; try again")
         if len(self._waiting) >= MOST_WAITING:
             raise Unavailable("too many writes are waiting; try again")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
         self._waiting.append(_Waiting(write, item, future))
-        self._wake.set()
+        if patient and loop.time() < self._committed_at + PATIENCE:
+            loop.call_at(self._committed_at + PATIENCE, self._wake.set)
+        else:
+            self._wake.set()
         return await future
 
     async def run(self) -> None:
         """Commit what is submitted, until `close` was called and nothing waits any more."""
+        loop = asyncio.get_running_loop()
         while self._waiting or not self._closed:
-            if not self._waiting:
-                self._wake.clear()
+            if not self._closed:
                 await self._wake.wait()
+            self._wake.clear()
             await self._while_more_comes()
-            batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-            await self._commit_together(batch)
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+                await self._commit_together(batch)
+            self._committed_at = loop.time()
 
     async def _while_more_comes(self) -> None:
         """Let the loop turn while each turn brings more: a commit costs as much as reading many requests."""
@@ -164,11 +183,16 @@ class Ledger:
             for waiting in batch:
                 await self._commit_together([waiting])
 
-    async def _count(self, entry: Entry) -> None:
-        if entry.events:
-            await usage.append(entry.tx, self._series, entry.at, entry.events)
+    async def _count(self, entry: Entry) -> dict[str, Segment]:
         if entry.counts:
             await listeners.add_counts(entry.tx, self._series, entry.counts)
+        if not entry.events:
+            return {}
+        return await usage.append(entry.tx, self._series, entry.at, entry.events, self._newest)
+
+    def _remember(self, segments: dict[str, Segment]) -> None:
+        if self._alone:
+            self._newest.update(segments)
 
 
 def _answer(future: asyncio.Future[Any], result: Any) -> None:

@@ -1,13 +1,19 @@
 """What happened to an organization's messages lately."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from postroom.domain import ids, usage
-from postroom.domain.clock import DAY, Clock
-from postroom.domain.usage import GROUPS, Kind, Totals, UsageEvent
+from postroom.domain.clock import DAY, MINUTE, Clock
+from postroom.domain.usage import GROUPS, Kind, Segment, Totals, UsageEvent
+from postroom.service.ledger import Ledger
 from postroom.store import organizations
 from postroom.store import usage as usage_store
 from postroom.store.database import Database
+
+MOST_KEPT = 10_000
+QUARTER = 15 * MINUTE  # in every time zone of today, midnight is on a quarter of an hour
 
 
 class Stats(msgspec.Struct, frozen=True):
@@ -37,20 +43,52 @@ class Event(msgspec.Struct, frozen=True):
     message: Named | None
 
 
+class _Memo(NamedTuple):
+    """An answer, and for how long it is the right one."""
+
+    stats: Stats
+    newest: Segment | None
+    version: int
+    until: int
+
+
 class Statistics:
     """Reads what was counted."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, ledger: Ledger) -> None:
         self._database = database
         self._clock = clock
+        self._ledger = ledger
+        self._memos: dict[str, _Memo] = {}
 
     async def messages(self, org_id: str) -> Stats:
-        """The counters at this moment; costs the same whatever was counted."""
+        """The counters at this moment; costs the same whatever was counted.
+
+        The last answer is given again while it is still right: until the organization does something, here or
+        in another process, or an event leaves a window.
+        """
         now = self._clock()
+        newest, version = self._ledger.newest(org_id), await self._database.version()
+        memo = self._memos.get(org_id)
+        if memo and memo.newest is newest and memo.version == version and now <= memo.until:
+            return memo.stats
+        stats, until = await self._count(org_id, now)
+        if len(self._memos) >= MOST_KEPT:
+            self._memos.clear()
+        self._memos[org_id] = _Memo(stats, newest, version, until)
+        return stats
+
+    async def _count(self, org_id: str, now: int) -> tuple[Stats, int]:
+        """The counters, and the time, ms, up to which they stay while nothing is added."""
         organization = await organizations.find(self._database, org_id)
-        zone = organization.time_zone if organization else "UTC"
-        edges = msgspec.structs.astuple(usage.windows(now, zone))
-        return Stats(*await usage_store.totals_since(self._database, org_id, edges))
+        edges = usage.windows(now, organization.time_zone if organization else "UTC")
+        totals = await usage_store.totals_since(self._database, org_id, msgspec.structs.astuple(edges))
+        until = now - now % QUARTER + QUARTER - 1
+        for edge in (edges.last_24_hours, edges.last_1_hours):
+            leaves = await usage_store.next_time(self._database, org_id, edge)
+            if leaves is not None:
+                until = min(until, now + leaves - edge)
+        return Stats(*totals), until
 
     async def events(self, org_id: str, group: str, after: str | None, limit: int) -> list[Event]:
         """At most `limit` events of a group (a key of `GROUPS`) after an id, oldest first, 24 hours back."""

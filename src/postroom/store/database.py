@@ -46,8 +46,8 @@ class Database(Reader, Protocol):
             Unavailable: the database is busy, full or out of reach; nothing was changed.
         """
 
-    async def changed_elsewhere(self) -> bool:
-        """Whether another process has written since this was asked last."""
+    async def version(self) -> int:
+        """A number that changes when another process writes."""
 
     async def close(self) -> None:
         """Give up the connections."""

@@ -100,7 +100,6 @@ class SqliteDatabase:
         self._inside = SqliteTransaction(self._connection, self._sql)
         self.apart = _Apart(path, self._sql)
         self._checkpoints = _Checkpoints(path, self._connection)
-        self._version = self._data_version()
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query, between transactions."""
@@ -119,10 +118,9 @@ class SqliteDatabase:
                 raise
         return result
 
-    async def changed_elsewhere(self) -> bool:
-        """Whether SQLite's data version, which own commits leave alone, has moved."""
-        before, self._version = self._version, self._data_version()
-        return before != self._version
+    async def version(self) -> int:
+        """SQLite's data version, which own commits leave alone."""
+        return cast(int, self._connection.pragma("data_version"))
 
     async def close(self) -> None:
         """Close both connections; the last one to close folds the log into the file."""
@@ -146,9 +144,6 @@ class SqliteDatabase:
         # After some errors, a full disk among them, SQLite has rolled back by itself.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-    def _data_version(self) -> int:
-        return cast(int, self._connection.pragma("data_version"))
 
 
 class _Apart:
@@ -185,10 +180,12 @@ class _Checkpoints:
         self._connection = connect(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="postroom-checkpoint")
         self._under_way = False
+        self._closed = False
         writer.set_wal_hook(self._committed)
 
     def close(self) -> None:
         """Wait for the one that is under way."""
+        self._closed = True
         self._writer.set_wal_hook(None)
         self._thread.shutdown()
         self._connection.close()
@@ -202,7 +199,8 @@ class _Checkpoints:
         return apsw.SQLITE_OK
 
     def _fold_rest(self) -> None:
-        self._fold(self._writer)
+        if not self._closed:
+            self._fold(self._writer)
         self._under_way = False
 
     @staticmethod

@@ -9,8 +9,13 @@ from postroom.store.database import Reader, Row, Transaction
 FOREVER = 1 << 62
 
 
-async def append(tx: Transaction, series: int, at: int, events: list[UsageEvent]) -> None:
-    """Keep the events of one commit, all of the time `at`, and count each of them in the running totals."""
+async def append(
+    tx: Transaction, series: int, at: int, events: list[UsageEvent], newest: dict[str, Segment]
+) -> dict[str, Segment]:
+    """Keep the events of one commit, all of the time `at`, and count each of them in the running totals.
+
+    `newest` has the newest segments of organizations as far as they are known; answers those that are new.
+    """
     await tx.execute_many(
         "insert_usage_event",
         [
@@ -21,15 +26,26 @@ async def append(tx: Transaction, series: int, at: int, events: list[UsageEvent]
     added: defaultdict[str, list[int]] = defaultdict(lambda: list(NOTHING))
     for event in events:
         added[event.org_id][event.kind] += 1
+    segments: dict[str, Segment] = {}
     for org_id, totals in added.items():
-        await _add(tx, org_id, series, at, tuple(totals))
+        before = newest.get(org_id) or await _newest(tx, org_id, series)
+        segments[org_id] = before.with_more(at, tuple(totals))
+    await tx.execute_many(
+        "write_segment",
+        [(org_id, series, s.started_at, s.last_at, s.events, *s.totals) for org_id, s in segments.items()],
+    )
+    return segments
 
 
-async def _add(tx: Transaction, org_id: str, series: int, at: int, added: Totals) -> None:
-    rows = await tx.fetch("newest_segment", org_id, series)
-    newest = _segment(rows[0]) if rows else BEGINNING
-    now = newest.extended(at, added) if newest.takes(at) else newest.followed(at, added)
-    await tx.execute("write_segment", org_id, series, now.started_at, now.last_at, now.events, *now.totals)
+async def _newest(reader: Reader, org_id: str, series: int) -> Segment:
+    rows = await reader.fetch("newest_segment", org_id, series)
+    return _segment(rows[0]) if rows else BEGINNING
+
+
+async def next_time(reader: Reader, org_id: str, at: int) -> int | None:
+    """The time, ms, of the first event at or after `at`; None when there is none."""
+    rows = await reader.fetch("next_event", org_id, ids.lowest(at))
+    return ids.time_of(rows[0][0]) if rows else None
 
 
 async def totals_since(reader: Reader, org_id: str, edges: tuple[int, int, int]) -> list[Totals]:

@@ -5,8 +5,8 @@ from collections import deque
 from postroom.domain.delivery import Owed
 from postroom.service.deliveries import Lane
 
-MOST_HELD = 64
-SMALL = 2048  # a longer message is read again when its turn comes
+MOST_HELD = 256
+SMALL = 1024  # a longer message is read again when its turn comes
 
 
 class LaneQueue:

@@ -2,14 +2,9 @@
 
 import asyncio
 
-import structlog
-
-from postroom.domain.errors import Unavailable
 from postroom.service.directory import Directory
 from postroom.store.database import Database
 from postroom.workers.deliver import Deliver
-
-log = structlog.get_logger(__name__)
 
 PAUSE = 0.25
 
@@ -26,11 +21,11 @@ class Watch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
+        seen = await self._database.version()
         while True:
             await asyncio.sleep(PAUSE)
-            try:
-                if await self._database.changed_elsewhere():
-                    self._directory.forget()
-                    self._deliver.look_everywhere()
-            except Unavailable as error:
-                log.warning("store_unavailable", worker=self.name, detail=error.detail)
+            version = await self._database.version()
+            if version != seen:
+                seen = version
+                self._directory.forget()
+                self._deliver.look_everywhere()

@@ -29,10 +29,14 @@ SELECT e.edge, t.started_at, t.last_at, t.events, t.api_key_added, t.api_key_upd
     t.message_added, t.message_published_ok, t.message_published_not_ok
 FROM (SELECT 0 AS edge, $2 AS at UNION ALL SELECT 1, $3 UNION ALL SELECT 2, $4 UNION ALL SELECT 3, $5) AS e
 CROSS JOIN processes AS p
-JOIN usage_totals AS t ON t.org_id = $1 AND t.series = p.series AND t.started_at = (
+CROSS JOIN usage_totals AS t
+WHERE t.org_id = $1 AND t.series = p.series AND t.started_at = (
     SELECT max(last.started_at) FROM usage_totals AS last
     WHERE last.org_id = $1 AND last.series = p.series AND last.started_at < e.at
 );
+
+-- next_event: the first one at or after an id
+SELECT id FROM usage_events WHERE org_id = $1 AND id >= $2 ORDER BY id LIMIT 1;
 
 -- count_events: by kind, from one id up to before another one
 SELECT kind, count(*) FROM usage_events WHERE org_id = $1 AND id >= $2 AND id < $3 GROUP BY kind;
@@ -54,7 +58,8 @@ WHERE e.org_id = $1 AND e.id > $2 AND e.kind < 9 AND e.kind BETWEEN $4 AND $5 OR
 -- last_event_time: the latest time that was ever counted
 SELECT max(t.last_at) FROM organizations AS o
 CROSS JOIN processes AS p
-JOIN usage_totals AS t ON t.org_id = o.id AND t.series = p.series AND t.started_at = (
+CROSS JOIN usage_totals AS t
+WHERE t.org_id = o.id AND t.series = p.series AND t.started_at = (
     SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = o.id AND last.series = p.series
 );
 
@@ -63,7 +68,8 @@ SELECT sum(api_key_added), sum(api_key_updated), sum(api_key_deleted), sum(queue
     sum(queue_deleted), sum(listener_added), sum(listener_updated), sum(listener_deleted), sum(message_added),
     sum(message_published_ok), sum(message_published_not_ok)
 FROM processes AS p
-JOIN usage_totals AS t ON t.org_id = $1 AND t.series = p.series AND t.started_at = (
+CROSS JOIN usage_totals AS t
+WHERE t.org_id = $1 AND t.series = p.series AND t.started_at = (
     SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = $1 AND last.series = p.series
 );
 

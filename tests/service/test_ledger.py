@@ -1,0 +1,222 @@
+"""Group commit: one transaction for what arrives together, each answered for itself."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from postroom.domain.clock import HeldClock
+from postroom.domain.errors import Invalid, NotFound, Unavailable
+from postroom.domain.ids import IdSource
+from postroom.domain.usage import Kind
+from postroom.service import ledger
+from postroom.service.hub import Hub
+from postroom.service.ledger import Entry, Ledger
+from postroom.store.sqlite import SqliteDatabase
+from tests.support.clock import NOON, MovingClock
+from tests.support.hub import beside, database_file, opened, place, rows
+
+pytestmark = pytest.mark.anyio
+
+EVENTS = "SELECT count(*) FROM usage_events"
+
+
+class Ticking:
+    """A clock that shows a later millisecond each time it is read: one reading, one commit."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> int:
+        self.now += 1
+        return self.now
+
+
+async def stamps(hub: Hub, org_id: str) -> list[int]:
+    """When each message was accepted."""
+    events = await hub.statistics.events(org_id, "messages", None, 1_000)
+    return [event.stored_at for event in events]
+
+
+async def test_what_arrives_together_is_one_transaction(tmp_path: Path) -> None:
+    """Fifty requests of one turn: fifty events of one time, one row of totals more."""
+    async with opened(tmp_path, Ticking()) as hub:
+        here = await place(hub)
+        segments = "SELECT count(*), max(last_at) FROM usage_totals"
+        ((before, _),) = rows(tmp_path, segments)
+        await here.send_many(50)
+        times = await stamps(hub, here.org_id)
+        assert len(times) == 50
+        assert len(set(times)) == 1
+        assert rows(tmp_path, segments) == [(before, times[0])]
+
+
+async def test_what_follows_is_another_transaction(tmp_path: Path) -> None:
+    """One after another, each has its own time, and the next is later."""
+    async with opened(tmp_path, Ticking()) as hub:
+        here = await place(hub)
+        for _ in range(5):
+            await here.send()
+        times = await stamps(hub, here.org_id)
+        assert times == sorted(set(times))
+        assert len(times) == 5
+
+
+async def test_a_transaction_is_bounded(tmp_path: Path) -> None:
+    """What exceeds the most that goes together goes next; all is answered in order."""
+    many = 2 * ledger.MOST_TOGETHER + 1
+    async with opened(tmp_path, Ticking()) as hub:
+        here = await place(hub)
+        sent = await here.send_many(many)
+        assert sent == sorted(set(sent))
+        found = rows(tmp_path, "SELECT id FROM messages ORDER BY id")
+        assert [message_id for (message_id,) in found] == sent
+        ((totals,),) = rows(tmp_path, "SELECT max(message_added) FROM usage_totals")
+        assert totals == many
+
+
+async def test_different_writes_share_a_transaction(tmp_path: Path) -> None:
+    """Messages accepted and attempts settled in one turn are of one time."""
+    async with opened(tmp_path, Ticking()) as hub:
+        here = await place(hub)
+        listener = await here.listener()
+        await here.send_many(3)
+        await asyncio.gather(here.try_all(listener), here.send_many(3))
+        events = await hub.statistics.events(here.org_id, "messages", None, 100)
+        later = [event for event in events if event.stored_at == events[-1].stored_at]
+        assert {event.kind for event in later} == {Kind.MESSAGE_ADDED, Kind.MESSAGE_PUBLISHED_OK}
+        assert len(later) == 6
+
+
+async def test_each_is_answered_for_itself(tmp_path: Path) -> None:
+    """A queue deleted behind this process's back: its messages fail, the others of the commit do not."""
+    async with opened(tmp_path, Ticking()) as hub, opened(tmp_path, Ticking(), series=1) as command:
+        here, there = await place(hub), await place(hub)
+        await there.send()
+        await command.queues.delete(there.org_id, there.queue_id)
+        answers = await asyncio.gather(here.send(), there.send(), here.send(), return_exceptions=True)
+        assert isinstance(answers[1], NotFound)
+        assert [type(answer) for answer in answers] == [str, NotFound, str]
+        times = await stamps(hub, here.org_id)
+        assert len(times) == 2
+        assert len(set(times)) == 1
+
+
+async def refuse_odd(entry: Entry, items: list[int]) -> Sequence[int | Exception]:
+    """A write that fails as a whole when an odd number is among its items."""
+    for item in items:
+        entry.event(Kind.QUEUE_UPDATED, f"org {item}")
+    if any(item % 2 for item in items):
+        raise Invalid("number", "must be even")
+    return [item * 10 for item in items]
+
+
+async def test_one_that_spoils_the_commit_fails_alone(tmp_path: Path) -> None:
+    """The others are written, each once; of the spoilt ones nothing is."""
+    async with opened(tmp_path, Ticking()) as hub:
+        submitted = (hub.ledger.submit(refuse_odd, number) for number in range(6))
+        answers = await asyncio.gather(*submitted, return_exceptions=True)
+        assert [answer for answer in answers if not isinstance(answer, Exception)] == [0, 20, 40]
+        assert [type(answer) for answer in answers[1::2]] == [Invalid] * 3
+        found = rows(tmp_path, "SELECT org_id FROM usage_events ORDER BY org_id")
+        assert found == [("org 0",), ("org 2",), ("org 4",)]
+
+
+async def test_unavailable_answers_all_and_writes_nothing(tmp_path: Path) -> None:
+    """While somebody else holds the database: all who wait are told, and may try again with success."""
+    async with opened(tmp_path, MovingClock()) as hub:
+        here = await place(hub)
+        ((before,),) = rows(tmp_path, EVENTS)
+        with beside(tmp_path) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answers = await asyncio.gather(*(here.send() for _ in range(20)), return_exceptions=True)
+            other.execute("COMMIT")
+        assert [type(answer) for answer in answers] == [Unavailable] * 20
+        assert rows(tmp_path, EVENTS) == [(before,)]
+        assert rows(tmp_path, "SELECT count(*) FROM messages") == [(0,)]
+        assert len(await here.send_many(20)) == 20
+        assert rows(tmp_path, EVENTS) == [(before + 20,)]
+
+
+async def test_closing_writes_what_waits_and_takes_no_more(tmp_path: Path) -> None:
+    """Whoever was let in is answered; whoever comes later is told to try again."""
+    async with opened(tmp_path, MovingClock()) as hub:
+        here = await place(hub)
+        sending = [asyncio.create_task(here.send()) for _ in range(10)]
+        await asyncio.sleep(0)
+        hub.ledger.close()
+        with pytest.raises(Unavailable, match="stopping"):
+            await here.send()
+        assert len(set(await asyncio.gather(*sending))) == 10
+    assert rows(tmp_path, "SELECT count(*) FROM messages") == [(10,)]
+
+
+async def test_closing_an_idle_ledger_ends_it(tmp_path: Path) -> None:
+    """Nothing waits: `run` returns."""
+    database = SqliteDatabase(database_file(tmp_path))
+    idle = Ledger(database, HeldClock(MovingClock()), IdSource(), 0)
+    running = asyncio.create_task(idle.run())
+    await asyncio.sleep(0)
+    idle.close()
+    await running
+    await database.close()
+
+
+async def test_too_much_at_once_is_refused(tmp_path: Path) -> None:
+    """What waits is bounded: memory does not grow with the load. The others are written."""
+
+    async def take(entry: Entry, items: list[int]) -> Sequence[int]:
+        return items
+
+    async with opened(tmp_path, MovingClock()) as hub:
+        submitted = (hub.ledger.submit(take, number) for number in range(ledger.MOST_WAITING + 5))
+        answers = await asyncio.gather(*submitted, return_exceptions=True)
+    assert answers[: ledger.MOST_WAITING] == list(range(ledger.MOST_WAITING))
+    assert [type(answer) for answer in answers[ledger.MOST_WAITING :]] == [Unavailable] * 5
+
+
+async def test_whoever_has_gone_disturbs_nobody(tmp_path: Path) -> None:
+    """A request cut off while it waits is still written, and the others are answered."""
+    async with opened(tmp_path, MovingClock()) as hub:
+        here = await place(hub)
+        gone, stays = asyncio.create_task(here.send()), asyncio.create_task(here.send())
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert await stays
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert rows(tmp_path, "SELECT count(*) FROM messages") == [(2,)]
+
+
+async def test_a_commit_that_fails_counts_nothing_and_tells_nobody(tmp_path: Path) -> None:
+    """Events, tallies and what was to be done afterwards go with the transaction."""
+    done = list[str]()
+
+    async def body(entry: Entry) -> None:
+        entry.event(Kind.QUEUE_ADDED, "org")
+        entry.tally("org", "listener", accepted=1)
+        entry.then(lambda: done.append("told"))
+        raise Invalid("field", "broke")
+
+    async with opened(tmp_path, MovingClock()) as hub:
+        with pytest.raises(Invalid, match="broke"):
+            await hub.ledger.commit(body)
+    assert done == []
+    assert rows(tmp_path, EVENTS) == rows(tmp_path, "SELECT count(*) FROM listener_counts") == [(0,)]
+
+
+async def test_tallies_of_one_commit_add_up(tmp_path: Path) -> None:
+    """Several for the same listener in one commit, and over commits."""
+
+    async def body(entry: Entry) -> None:
+        for _ in range(3):
+            entry.tally("org", "one", accepted=2)
+        entry.tally("org", "one", delivered=1)
+        entry.tally("org", "other", failed=4)
+
+    async with opened(tmp_path, MovingClock()) as hub:
+        await hub.ledger.commit(body)
+        await hub.ledger.commit(body)
+    found = rows(tmp_path, "SELECT listener_id, accepted, delivered, failed FROM listener_counts ORDER BY 1")
+    assert found == [("one", 12, 2, 0), ("other", 0, 0, 8)]
