@@ -5,6 +5,7 @@ from enum import IntEnum
 import msgspec
 
 ANSWER_KEPT = 20_000
+SHORT = 1024  # bytes; longer data is not held in memory while it waits
 
 
 class State(IntEnum):

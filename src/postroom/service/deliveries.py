@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from postroom.domain.clock import Clock
-from postroom.domain.delivery import Attempt, Outcome, Owed, State
+from postroom.domain.delivery import SHORT, Attempt, Outcome, Owed, State
 from postroom.domain.listener import Listener
 from postroom.domain.liveness import Liveness
 from postroom.domain.retry import Policy, next_due
@@ -72,7 +72,7 @@ class Deliveries:
     async def due(self, org_id: str, listener_id: str, limit: int) -> tuple[list[Owed], int | None]:
         """A listener's deliveries that are due now, the longest due first, and when (ms) the next one is."""
         now = self._clock()
-        some = await deliveries.due(self._database, org_id, listener_id, now, limit)
+        some = await deliveries.due(self._database, org_id, listener_id, now, limit, SHORT)
         return some, await deliveries.next_due(self._database, org_id, listener_id, now)
 
     async def data(self, org_id: str, message_id: str) -> bytes | None:

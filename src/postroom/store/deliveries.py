@@ -40,9 +40,10 @@ async def attempts(reader: Reader, org_id: str, message_id: str) -> list[Attempt
     return [Attempt(*row) for row in await reader.fetch("list_attempts", org_id, message_id)]
 
 
-async def due(reader: Reader, org_id: str, listener_id: str, now: int, limit: int) -> list[Owed]:
-    """A listener's deliveries that are due, the longest due first."""
-    return [Owed(*row) for row in await reader.fetch("due_deliveries", org_id, listener_id, now, limit)]
+async def due(reader: Reader, org_id: str, listener_id: str, now: int, limit: int, short: int) -> list[Owed]:
+    """A listener's deliveries that are due, the longest due first, with data of at most `short` bytes."""
+    rows = await reader.fetch("due_deliveries", org_id, listener_id, now, limit, short)
+    return [Owed(*row) for row in rows]
 
 
 async def next_due(reader: Reader, org_id: str, listener_id: str, after: int) -> int | None:

@@ -1,6 +1,7 @@
 """Makes one request for a delivery."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter
 
 import msgspec
@@ -32,11 +33,14 @@ def headers_for(listener: Listener, message_id: str, number: int, data: bytes, a
         "Content-Type": "application/json" if is_json(data) else "text/plain; charset=utf-8",
         "webhook-id": message_id,
         "webhook-timestamp": str(at // SECOND),
-        "webhook-signature": Webhook(listener.secret).sign(message_id, moment, data.decode()),
+        "webhook-signature": _signer(listener.secret).sign(message_id, moment, data.decode()),
         "postroom-queue": listener.queue_id,
         "postroom-listener": listener.id,
         "postroom-attempt": str(number),
     }
+
+
+_signer = lru_cache(maxsize=1024)(Webhook)
 
 
 def is_json(data: bytes) -> bool:

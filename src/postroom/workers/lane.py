@@ -2,11 +2,10 @@
 
 from collections import deque
 
-from postroom.domain.delivery import Owed
+from postroom.domain.delivery import SHORT, Owed
 from postroom.service.deliveries import Lane
 
 MOST_HELD = 256
-SMALL = 1024  # a longer message is read again when its turn comes
 
 
 class LaneQueue:
@@ -40,7 +39,7 @@ class LaneQueue:
         """Take what was just committed, or leave it in the store to be read in its turn."""
         if self.more or self.loading or len(self.due) >= MOST_HELD:
             self.more = True
-        elif owed.data is not None and len(owed.data) > SMALL:
+        elif owed.data is not None and len(owed.data) > SHORT:
             self.due.append(Owed(owed.message_id, owed.attempts))
         else:
             self.due.append(owed)

@@ -19,10 +19,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 SELECT listener_id, number, at, duration, status, error, answer FROM attempts
 WHERE org_id = $1 AND message_id = $2 ORDER BY at, listener_id, number;
 
--- due_deliveries: of one listener, the longest due first
-SELECT message_id, attempts FROM deliveries
-WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at <= $3
-ORDER BY due_at, message_id LIMIT $4;
+-- due_deliveries: of one listener, the longest due first, with what is to be sent where that is short
+SELECT d.message_id, d.attempts, CASE WHEN length(m.data) <= $5 THEN m.data END
+FROM deliveries AS d
+JOIN messages AS m ON m.org_id = d.org_id AND m.id = d.message_id
+WHERE d.org_id = $1 AND d.listener_id = $2 AND d.state = 0 AND d.due_at <= $3
+ORDER BY d.due_at, d.message_id LIMIT $4;
 
 -- next_due: when a listener's next delivery after a time is due
 SELECT due_at FROM deliveries WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at > $3
