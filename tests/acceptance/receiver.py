@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from socket import SO_LINGER, SOL_SOCKET
+from socket import SO_LINGER, SOL_SOCKET, create_server, socket
 from struct import pack
 from types import TracebackType
 from typing import Final, Self
@@ -147,6 +147,7 @@ class Receiver:
         self._places: dict[str, Place] = defaultdict(lambda: Place([answer()]))
         self._arrived = asyncio.Condition()
         self._runner: web.AppRunner | None = None
+        self._socket: socket | None = None
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -162,21 +163,23 @@ class Receiver:
     ) -> None:
         assert self._runner is not None
         await self.close()
-        # What was being accepted in this very moment reaches the runner, which can then close it.
-        for _ in range(10):
-            await asyncio.sleep(0)
         await self._runner.cleanup()
 
     async def open(self) -> None:
         """Listen (again), always at the same port."""
         assert self._runner is not None
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = int(self._runner.addresses[0][1])
+        self._socket = create_server(("127.0.0.1", self.port), backlog=1024)
+        await web.SockSite(self._runner, self._socket).start()
+        self.port = int(self._socket.getsockname()[1])
 
     async def close(self) -> None:
         """Stop listening: new connections are refused until `open`."""
         assert self._runner is not None
+        if self._socket is not None and self._socket.fileno() >= 0:
+            # A connection that is just being accepted would be lost, unclosed, by closing the server at once.
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            for _ in range(5):
+                await asyncio.sleep(0)
         for site in list(self._runner.sites):
             await site.stop()
 

@@ -173,19 +173,21 @@ async def test_a_write_waits_for_one_that_is_soon_over(tmp_path: Path) -> None:
     assert rows(tmp_path, MARKS) == [(1, 1), (2, 1)]
 
 
-async def test_changed_elsewhere_notices_others_only(tmp_path: Path) -> None:
-    """Own commits, and another's reading or undoing, do not count; another's commit counts once."""
+async def test_the_version_changes_with_what_others_write(tmp_path: Path) -> None:
+    """Own commits, and another's reading or undoing, leave it alone; another's commit moves it."""
     async with opened(tmp_path) as database:
-        assert not await database.changed_elsewhere()
+        first = await database.version()
         await mark(database, 1)
-        assert not await database.changed_elsewhere()
+        assert await database.version() == first
         with beside(tmp_path) as other:
             other.execute("SELECT * FROM processes")
             other.execute("BEGIN IMMEDIATE; DELETE FROM processes; ROLLBACK")
-            assert not await database.changed_elsewhere()
+            assert await database.version() == first
             other.execute("INSERT INTO processes VALUES (2, 1)")
-        assert await database.changed_elsewhere()
-        assert not await database.changed_elsewhere()
+        second = await database.version()
+        assert second != first
+        await mark(database, 3)
+        assert await database.version() == second
 
 
 async def fill(database: SqliteDatabase, pages: int) -> None:
@@ -202,10 +204,11 @@ async def fill(database: SqliteDatabase, pages: int) -> None:
 async def test_own_checkpoints_are_no_change(tmp_path: Path) -> None:
     """Folding the log into the file is nobody else's write."""
     async with opened(tmp_path) as database:
+        before = await database.version()
         for _ in range(3):
             await fill(database, 2 * CHECKPOINT_PAGES)
             await asyncio.sleep(0)
-            assert not await database.changed_elsewhere()
+            assert await database.version() == before
 
 
 async def test_the_log_does_not_grow_without_end(tmp_path: Path) -> None:

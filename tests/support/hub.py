@@ -58,10 +58,15 @@ async def opened(
     policy: Policy = STEADY,
     chance: Callable[[], float] = lambda: 0.5,
 ) -> AsyncIterator[Hub]:
-    """The services over the database in `folder`, with the ledger at work, as one process has them."""
+    """The services over the database in `folder`, with the ledger at work, as one process has them.
+
+    Series 0 is the server's, series 1 that of commands.
+    """
     database = SqliteDatabase(database_file(folder))
     try:
-        hub = Hub(database, HeldClock(clock), series=series, policy=policy, chance=chance)
+        hub = Hub(
+            database, HeldClock(clock), series=series, alone=series == 0, policy=policy, chance=chance
+        )
         await hub.prepare()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(hub.ledger.run())

@@ -98,9 +98,10 @@ class World:
         self.clock.now = fact.at + (HOUR, DAY)[step.by_command] + step.many - 2
 
     async def _command(self, act: "Act", tenant: Tenant, step: Step) -> None:
+        before = await self.hub.database.version()
         async with opened(self._folder, self.clock, series=1) as command:
             await act(command, tenant, step)
-        if await self.hub.database.changed_elsewhere():
+        if await self.hub.database.version() != before:
             self.hub.directory.forget()
 
     async def _restart(self) -> None:

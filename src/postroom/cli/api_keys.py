@@ -99,7 +99,8 @@ def _scope(text: str) -> Scope:
 
 
 def _row(key: ApiKey) -> tuple[str, ...]:
-    scopes = " ".join(_text(each) for each in key.scopes)
+    everything = key.scopes == scope.EVERYTHING
+    scopes = "everything" if everything else " ".join(_text(each) for each in key.scopes)
     return key.id, key.name, key.prefix, key.status, moment(key.last_used_at), scopes
 
 

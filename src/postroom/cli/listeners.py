@@ -14,19 +14,7 @@ if TYPE_CHECKING:
 
 app = group("List listeners.")
 
-HEADINGS = (
-    "ID",
-    "Name",
-    "Queue",
-    "Status",
-    "Liveness",
-    "Accepted",
-    "Acknowledged",
-    "Pending",
-    "Missed",
-    "Discarded",
-    "Notify URL",
-)
+HEADINGS = ("ID", "Name", "Queue", "State", "Acknowledged", "Pending", "Missed", "Notify URL")
 
 
 @app.command("list", cls=Command)
@@ -49,8 +37,8 @@ async def _reports(hub: "Hub", organization: Organization) -> "tuple[list[Report
 
 def _row(report: "Report", queue: str) -> tuple[object, ...]:
     each, counts = report.listener, report.counts
-    counted = (counts.accepted, counts.delivered, counts.pending, counts.failed, counts.discarded)
-    return each.id, each.name, queue, each.status, report.liveness.state, *counted, each.notify_url
+    state = report.liveness.state if each.status == "enabled" else each.status
+    return each.id, each.name, queue, state, counts.delivered, counts.pending, counts.failed, each.notify_url
 
 
 def _shape(report: "Report", queue: str) -> dict[str, Any]:

@@ -40,8 +40,11 @@ class Root(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, loaded; None where there is none."""
-        module = MODULES.get(cmd_name)
-        return get_command(import_module(f"postroom.cli.{module}").app) if module else None
+        if cmd_name not in MODULES:
+            return None
+        command = get_command(import_module(f"postroom.cli.{MODULES[cmd_name]}").app)
+        command.name = cmd_name
+        return command
 
 
 app = commands()

@@ -25,7 +25,9 @@ def send(
     data_to_send: Annotated[
         str,
         typer.Argument(
-            metavar="[DATA]", help="What is sent; - or nothing reads standard input.", show_default=False
+            metavar="DATA",
+            help="What is sent; - or nothing reads standard input. Put -- before what begins with a hyphen.",
+            show_default=False,
         ),
     ] = STANDARD_INPUT,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the message.")] = None,

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -75,16 +74,17 @@ def printable(text: str) -> str:
 
 
 def _draw(headings: Sequence[str], rows: list[list[str]]) -> None:
-    from rich import box
+    """Nothing is cut or folded, so that ids can be copied; a terminal breaks a line that is too long for it."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    numbers = [all(cell.isdecimal() for cell in column) for column in zip(*rows, strict=True)]
-    for heading, number in zip(headings, numbers, strict=True):
-        options: dict[str, Any] = {"justify": "right"} if number else {}
-        table.add_column(heading, overflow="fold", **options)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading, *column in zip(headings, *rows, strict=True):
+        numbers = all(cell.isdecimal() for cell in column)
+        table.add_column(heading, justify="right" if numbers else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, console.measure(table).maximum)
+    console.print(table)

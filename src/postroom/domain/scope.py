@@ -23,6 +23,8 @@ RESOURCES: tuple[str, ...] = (
 )
 PROTECTED: frozenset[str] = frozenset({"api_clients", "api_keys", "subscriptions"})
 """Resources that cannot be granted through the API."""
+UNDIVIDED: frozenset[str] = frozenset({"events", "stats"})
+"""Resources that are of the whole organization, so that no ids can be targets."""
 ALL = "*"
 MAX_SCOPES = 100
 MAX_TARGETS = 1000
@@ -104,7 +106,7 @@ def _scope(raw: object, path: str) -> Scope:
     return Scope(
         _resource(raw.get("resource"), f"{path}.resource"),
         _access(raw.get("access"), f"{path}.access"),
-        _targets(raw.get("targets"), f"{path}.targets"),
+        _targets(raw.get("targets", ALL), f"{path}.targets", raw["resource"]),
     )
 
 
@@ -125,9 +127,11 @@ def _access(raw: object, path: str) -> Access:
     raise Invalid(path, "must be read or write")
 
 
-def _targets(raw: object, path: str) -> str | tuple[str, ...]:
+def _targets(raw: object, path: str, resource: str) -> str | tuple[str, ...]:
     if raw in (ALL, [ALL]):
         return ALL
+    if resource in UNDIVIDED:
+        raise Invalid(path, f'must be "*": {resource} cannot be limited to ids')
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_TARGETS:
         raise Invalid(path, f'must be "*" or an array of 1 to {MAX_TARGETS} ids')
     for index, each in enumerate(raw):

@@ -120,12 +120,9 @@ async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> by
         if b"expect" not in headers:  # who asks first has sent nothing yet
             await _discard(receive)
         raise _too_large(limit)
-    body, more = await _part(receive)
-    if not more and len(body) <= limit:
-        return body
     try:
         async with asyncio.timeout(BODY_TIME):
-            return await _rest(receive, body, limit)
+            return await _whole(receive, limit)
     except TimeoutError as error:
         raise Malformed(f"the body did not arrive within {BODY_TIME:.0f} seconds") from error
 
@@ -137,8 +134,8 @@ async def _part(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def _rest(receive: Receive, beginning: bytes, limit: int) -> bytes:
-    body, more = bytearray(beginning), True
+async def _whole(receive: Receive, limit: int) -> bytes:
+    body, more = await _part(receive)
     while more and len(body) <= limit:
         part, more = await _part(receive)
         body += part
@@ -146,7 +143,7 @@ async def _rest(receive: Receive, beginning: bytes, limit: int) -> bytes:
         if more:
             await _discard(receive)
         raise _too_large(limit)
-    return bytes(body)
+    return body
 
 
 async def _discard(receive: Receive) -> None:

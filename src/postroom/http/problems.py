@@ -5,7 +5,7 @@ from http import HTTPStatus
 import msgspec
 
 from postroom.domain import errors
-from postroom.domain.errors import MethodNotAllowed, PostroomError, Unavailable
+from postroom.domain.errors import MethodNotAllowed, PostroomError, StoreError, Unavailable
 
 STATUS: dict[type[PostroomError], int] = {
     errors.Malformed: 400,
@@ -45,6 +45,8 @@ def headers_of(error: PostroomError) -> Headers:
         return [(b"allow", ", ".join(error.allowed).encode())]
     if isinstance(error, Unavailable):
         return [(b"retry-after", str(error.retry_after).encode())]
+    if isinstance(error, StoreError):
+        return [(b"retry-after", b"60")]
     if STATUS[type(error)] == 413:
         return [(b"connection", b"close")]
     return []

@@ -63,6 +63,7 @@ class Server:
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,
+                workers=1,  # else uvicorn asks the environment
                 timeout_keep_alive=KEEPALIVE,
                 timeout_graceful_shutdown=max(1, round(patience)),
             )

@@ -52,7 +52,7 @@ class Hub:
         self.deliveries = Deliveries(self.ledger, database, self.outbox, clock, policy or Policy(), chance)
         self.probes = Probes(self.ledger, database, self.outbox, clock)
         self.statistics = Statistics(database, clock, self.ledger)
-        self.audit = Audit(database)
+        self.audit = Audit(database, clock)
 
     async def prepare(self) -> None:
         """Take up the clock and the series of totals where the last process left them.

@@ -55,16 +55,16 @@ async def totals_since(reader: Reader, org_id: str, edges: tuple[int, int, int])
         edge, segment = row[0], _segment(row[1:])
         passed = segment.totals
         if edge > 0 and segment.last_at >= edges[edge - 1]:
-            passed = minus(passed, await _count(reader, org_id, edges[edge - 1], segment.last_at))
+            passed = minus(passed, await count(reader, org_id, edges[edge - 1], segment.last_at))
         before[edge] = plus(before[edge], passed)
     return [minus(before[0], passed) for passed in before[1:]]
 
 
-async def _count(reader: Reader, org_id: str, start: int, end: int) -> Totals:
+async def count(reader: Reader, org_id: str, start: int, end: int = ids.LATEST) -> Totals:
     """The events from `start` to `end`, ms, both included, counted one by one."""
     counted = list(NOTHING)
-    for kind, count in await reader.fetch("count_events", org_id, ids.lowest(start), ids.lowest(end + 1)):
-        counted[kind] = count
+    for kind, number in await reader.fetch("count_events", org_id, ids.lowest(start), ids.lowest(end + 1)):
+        counted[kind] = number
     return tuple(counted)
 
 
@@ -84,11 +84,6 @@ async def last_time(reader: Reader) -> int:
     """The latest time that was ever counted, ms; 0 for none."""
     rows = await reader.fetch("last_event_time")
     return rows[0][0] or 0
-
-
-def _segment(row: Row) -> Segment:
-    started_at, last_at, events, *totals = row
-    return Segment(started_at, last_at, events, tuple(totals))
 
 
 async def delete_some_events(tx: Transaction, org_id: str, before: str, limit: int) -> int:
@@ -113,7 +108,6 @@ async def mark_process(tx: Transaction, series: int, at: int) -> None:
     await tx.execute("mark_process", series, at)
 
 
-async def sums(reader: Reader, org_id: str) -> Totals:
-    """What the running totals say by now."""
-    ((*totals,),) = await reader.fetch("sum_totals", org_id)
-    return tuple(total or 0 for total in totals)
+def _segment(row: Row) -> Segment:
+    started_at, last_at, events, *totals = row
+    return Segment(started_at, last_at, events, tuple(totals))

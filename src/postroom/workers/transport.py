@@ -77,9 +77,9 @@ class Transport:
 
     def _socket(self, info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, address = info
-        reason = refusal(str(address[0]), self._allowed)
-        if reason is not None:
-            raise AddressRefused(f"{address[0]} is refused: {reason}")
+        if refusal(str(address[0]), self._allowed) is not None:
+            # One text for all addresses of a host: only errors that read alike are reported as one.
+            raise AddressRefused("deliveries may not connect to this address")
         return socket.socket(family, kind, protocol)
 
 

@@ -63,16 +63,6 @@ WHERE t.org_id = o.id AND t.series = p.series AND t.started_at = (
     SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = o.id AND last.series = p.series
 );
 
--- sum_totals: what the running totals of an organization say by now
-SELECT sum(api_key_added), sum(api_key_updated), sum(api_key_deleted), sum(queue_added), sum(queue_updated),
-    sum(queue_deleted), sum(listener_added), sum(listener_updated), sum(listener_deleted), sum(message_added),
-    sum(message_published_ok), sum(message_published_not_ok)
-FROM processes AS p
-CROSS JOIN usage_totals AS t
-WHERE t.org_id = $1 AND t.series = p.series AND t.started_at = (
-    SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = $1 AND last.series = p.series
-);
-
 -- delete_some_usage_events: a few of the oldest, before an id
 DELETE FROM usage_events WHERE org_id = $1 AND id IN (
     SELECT id FROM usage_events WHERE org_id = $1 AND id < $2 ORDER BY id LIMIT $3

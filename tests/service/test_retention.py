@@ -1,0 +1,268 @@
+"""What is over is removed, a few rows at a time; what still counts is kept."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from postroom.domain.clock import DAY, HOUR
+from postroom.domain.errors import NotFound
+from postroom.domain.ids import LATEST, lowest
+from postroom.domain.listener import Counts
+from postroom.domain.retry import Policy
+from postroom.service.hub import Hub
+from postroom.service.retention import SOME, Retention
+from tests.support.clock import NOON, MovingClock
+from tests.support.hub import Place, beside, opened, place, rows
+
+pytestmark = pytest.mark.anyio
+
+MESSAGES = "SELECT id FROM messages ORDER BY id"
+REST = "SELECT (SELECT count(*) FROM deliveries), (SELECT count(*) FROM attempts), (SELECT count(*) FROM removals)"
+
+
+def retention(hub: Hub) -> Retention:
+    """With the default ages."""
+    return Retention(hub.ledger, hub.database, hub.clock, 30 * DAY, 8 * DAY)
+
+
+def kept(folder: Path) -> list[str]:
+    """The messages whose rows are there."""
+    return [message_id for (message_id,) in rows(folder, MESSAGES)]
+
+
+async def listed(here: Place) -> list[str]:
+    """The messages that are shown."""
+    found = await here.hub.messages.newest(here.org_id, None, lowest(LATEST), 10)
+    return [message.id for message in found]
+
+
+async def test_a_message_is_kept_until_thirty_days_after_its_last_delivery(tmp_path: Path) -> None:
+    """To the millisecond, counted from the end of the last attempt and not from when it was accepted."""
+    clock = MovingClock()
+    async with opened(tmp_path, clock) as hub:
+        here = await place(hub)
+        quick, slow = await here.listener(), await here.listener()
+        message_id = await here.send()
+        await here.try_all(quick, 200)
+        clock.pass_(days=20)
+        await here.try_all(slow, 200)
+        ended = clock.now + 7
+        clock.now = ended + 30 * DAY
+        await retention(hub).sweep()
+        assert kept(tmp_path) == await listed(here) == [message_id]
+        clock.pass_(ms=1)
+        await retention(hub).sweep()
+        assert kept(tmp_path) == await listed(here) == []
+        assert rows(tmp_path, REST) == [(0, 0, 0)]
+        assert await here.counts(quick) == await here.counts(slow) == Counts(accepted=1, delivered=1)
+
+
+async def test_a_message_is_kept_while_it_is_owed(tmp_path: Path) -> None:
+    """Pending for years at one listener that is off: it stays, with its other deliveries."""
+    clock = MovingClock()
+    async with opened(tmp_path, clock) as hub:
+        here = await place(hub)
+        on, off = await here.listener(), await here.listener()
+        message_id = await here.send()
+        await here.try_all(on, 200)
+        clock.pass_(days=1_000)
+        await retention(hub).sweep()
+        assert kept(tmp_path) == [message_id]
+        assert [owed.message_id for owed in await here.due(off)] == [message_id]
+        assert await hub.audit.differences() == []
+
+
+async def test_failed_for_good_is_an_end(tmp_path: Path) -> None:
+    """A missed message is shown as missed until it is swept, and counted as missed for ever."""
+    clock = MovingClock()
+    async with opened(tmp_path, clock, policy=Policy((0,))) as hub:
+        here = await place(hub)
+        listener = await here.listener()
+        message_id = await here.send()
+        await here.try_all(listener, 500)
+        clock.pass_(days=30)
+        await retention(hub).sweep()
+        assert await here.missed(listener) == [message_id]
+        clock.pass_(ms=8)
+        await retention(hub).sweep()
+        assert await here.missed(listener) == []
+        assert await here.counts(listener) == Counts(accepted=1, failed=1)
+
+
+async def test_a_message_for_nobody_is_over_at_once(tmp_path: Path) -> None:
+    """Without listeners, the thirty days begin when it is accepted."""
+    clock = MovingClock()
+    async with opened(tmp_path, clock) as hub:
+        here = await place(hub)
+        message_id = await here.send()
+        clock.pass_(days=30)
+        await retention(hub).sweep()
+        assert kept(tmp_path) == [message_id]
+        clock.pass_(ms=1)
+        await retention(hub).sweep()
+        assert kept(tmp_path) == []
+
+
+async def test_what_a_deleted_listener_was_owed_is_over(tmp_path: Path) -> None:
+    """Its deliveries are counted as discarded at once, removed by the next sweep, and hold no message."""
+    clock = MovingClock()
+    async with opened(tmp_path, clock) as hub:
+        here = await place(hub)
+        listener = await here.listener()
+        await here.send_many(2 * SOME + 3)
+        await hub.listeners.delete(here.org_id, here.queue_id, listener.id)
+        discarded = "SELECT accepted, discarded FROM listener_counts"
+        pending = "SELECT count(*) FROM deliveries WHERE state = 0"
+        assert rows(tmp_path, discarded) == [(2 * SOME + 3, 2 * SOME + 3)]
+        assert await hub.audit.differences() == []
+        await retention(hub).sweep()
+        assert rows(tmp_path, pending) == [(0,)]
+        assert rows(tmp_path, "SELECT count(*) FROM removals") == [(0,)]
+        assert rows(tmp_path, discarded) == [(2 * SOME + 3, 2 * SOME + 3)]
+        assert await hub.audit.differences() == []
+        clock.pass_(days=30, ms=1)
+        await retention(hub).sweep()
+        assert kept(tmp_path) == []
+
+
+async def test_a_deleted_queues_messages_are_gone_before_their_rows(tmp_path: Path) -> None:
+    """Nobody sees them from the moment of the deletion; the rows follow with the next sweep."""
+    async with opened(tmp_path, MovingClock()) as hub:
+        here, other = await place(hub), await place(hub)
+        listener = await here.listener()
+        doomed, stays = await here.send_many(SOME + 1), await other.send()
+        await here.try_all(listener, 200)
+        await hub.queues.delete(here.org_id, here.queue_id)
+        assert await listed(here) == []
+        with pytest.raises(NotFound):
+            await hub.messages.get(here.org_id, here.queue_id, doomed[0])
+        with pytest.raises(NotFound):
+            await hub.messages.delete(here.org_id, here.queue_id, doomed[0])
+        with pytest.raises(NotFound):
+            await here.send()
+        await retention(hub).sweep()
+        assert kept(tmp_path) == [stays]
+        assert rows(tmp_path, REST) == [(0, 0, 0)]
+
+
+async def test_removals_survive_a_restart(tmp_path: Path) -> None:
+    """What one process has deleted, the next one removes."""
+    async with opened(tmp_path, MovingClock()) as hub:
+        here = await place(hub)
+        await here.listener()
+        await here.send_many(3)
+        await hub.queues.delete(here.org_id, here.queue_id)
+    async with opened(tmp_path, MovingClock()) as hub:
+        await retention(hub).sweep()
+    assert kept(tmp_path) == []
+    assert rows(tmp_path, REST) == [(0, 0, 0)]
+
+
+async def test_events_are_kept_for_eight_days(tmp_path: Path) -> None:
+    """To the millisecond; totals outlive them."""
+    clock = MovingClock()
+    events = "SELECT count(*) FROM usage_events"
+    async with opened(tmp_path, clock) as hub:
+        here = await place(hub)
+        await here.send_many(2 * SOME + 1)
+        ((made,),) = rows(tmp_path, events)
+        clock.pass_(days=8)
+        await retention(hub).sweep()
+        assert rows(tmp_path, events) == [(made,)]
+        clock.pass_(ms=1)
+        await retention(hub).sweep()
+        assert rows(tmp_path, events) == [(0,)]
+        assert rows(tmp_path, "SELECT max(message_added) FROM usage_totals") == [(2 * SOME + 1,)]
+
+
+async def test_many_old_messages_among_kept_ones(tmp_path: Path) -> None:
+    """More than one portion; those in between that are still owed stay."""
+    clock = MovingClock()
+    async with opened(tmp_path, clock) as hub:
+        here = await place(hub)
+        gone = await here.send_many(SOME - 1)
+        await here.listener()
+        owed = await here.send_many(SOME + 2)
+        other = Place(hub, here.org_id, (await hub.queues.create(here.org_id, "other")).id)
+        gone += await other.send_many(2 * SOME)
+        clock.pass_(days=30, ms=1)
+        young = await here.send()
+        await retention(hub).sweep()
+        assert kept(tmp_path) == [*owed, young]
+        assert set(gone).isdisjoint(kept(tmp_path))
+
+
+# What is still to be removed.
+LEFT = {
+    "queue": "SELECT count(*) FROM messages",
+    "listener": "SELECT count(*) FROM deliveries WHERE state = 0",
+    "messages": "SELECT count(*) FROM messages",
+    "events": "SELECT count(*) FROM usage_events",
+    "totals": "SELECT count(*) FROM usage_totals",
+}
+
+
+@pytest.mark.parametrize("what", LEFT)
+async def test_others_have_their_turn_during_a_sweep(tmp_path: Path, what: str) -> None:
+    """Between two portions the loop turns: a long sweep holds up no request."""
+    clock = MovingClock()
+    async with opened(tmp_path, clock) as hub:
+        here = await place(hub)
+        await many(tmp_path, here, what)
+        clock.pass_(days=31 if what == "messages" else 9)
+        left = [count_left(tmp_path, what)]
+        sweeping = asyncio.create_task(retention(hub).sweep())
+        while not sweeping.done():
+            await asyncio.sleep(0)
+            left.append(count_left(tmp_path, what))
+        await sweeping
+    removed = [before - after for before, after in zip(left, left[1:], strict=False)]
+    assert sum(removed) >= 3 * SOME
+    assert max(removed) <= SOME
+
+
+def count_left(folder: Path, what: str) -> int:
+    return int(rows(folder, LEFT[what])[0][0])
+
+
+async def many(folder: Path, here: Place, what: str) -> None:
+    """Make more than three portions to remove."""
+    if what == "totals":
+        with beside(folder) as connection:
+            connection.execute(EACH_SECOND, (here.org_id, NOON, 3 * SOME + 60))
+        return
+    listener = await here.listener() if what == "listener" else None
+    await here.send_many(3 * SOME + 60)
+    if listener is not None:
+        await here.hub.listeners.delete(here.org_id, here.queue_id, listener.id)
+    elif what == "queue":
+        await here.hub.queues.delete(here.org_id, here.queue_id)
+
+
+EACH_SECOND = """
+    WITH RECURSIVE seconds (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM seconds WHERE number < ?3)
+    INSERT INTO usage_totals
+    SELECT ?1, 0, ?2 + 1000 * number, ?2 + 1000 * number, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, number, 0, 0 FROM seconds
+"""
+
+
+async def test_sweeping_nothing_changes_nothing(tmp_path: Path) -> None:
+    """Twice in a row, the second finds nothing to do."""
+    clock = MovingClock()
+    async with opened(tmp_path, clock) as hub:
+        here = await place(hub)
+        listener = await here.listener()
+        await here.send_many(5)
+        await here.try_all(listener, 200)
+        before = [
+            rows(tmp_path, f"SELECT * FROM {table}") for table in ("messages", "usage_totals", "attempts")
+        ]  # noqa: S608
+        clock.pass_(hours=1)
+        for _ in range(2):
+            await retention(hub).sweep()
+        after = [
+            rows(tmp_path, f"SELECT * FROM {table}") for table in ("messages", "usage_totals", "attempts")
+        ]  # noqa: S608
+        assert after == before
+        assert clock.now == NOON + HOUR
