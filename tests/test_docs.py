@@ -6,10 +6,15 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from postroom.cli import failures
+from postroom.cli.main import app
 from postroom.domain import errors
 from postroom.domain.errors import PostroomError
 from postroom.domain.liveness import Liveness
@@ -223,3 +228,48 @@ async def test_the_readmes_first_message(tmp_path: Path) -> None:
     assert documented <= set(received.headers)
     ours = {name for name in received.headers if name.startswith(("webhook-", "postroom-"))}
     assert ours <= documented
+
+
+COMMON = ("--org", "--data", "--config", "--json")
+
+
+def leaves(command: Any, path: tuple[str, ...] = ("postroom",)) -> Iterator[tuple[str, Any]]:
+    """Each command that does something, with its name and arguments as a person writes them."""
+    context = typer.Context(command)
+    names = command.list_commands(context) if isinstance(command, TyperGroup) else []
+    for name in names:
+        yield from leaves(command.get_command(context, name), (*path, name))
+    if not names:
+        arguments = [each for each in command.params if each.param_type_name == "argument"]
+        shown = [each.metavar if each.required else f"[{each.metavar}]" for each in arguments]
+        yield " ".join([*path, *shown]), command
+
+
+def options_of(command: Any) -> dict[str, str]:
+    """A row of a table for each option of the command."""
+    options = [each for each in command.params if each.param_type_name == "option"]
+    return {
+        each.opts[0]: f"| `{' '.join(filter(None, [each.opts[0], each.metavar]))}` | {each.help} |"
+        for each in options
+    }
+
+
+COMMANDS = list(leaves(get_command(app)))
+
+
+def test_every_command() -> None:
+    """A section for each command, with its arguments, and for nothing else."""
+    headings = re.findall(r"^## `(.+)`$", (REFERENCE / "cli.md").read_text("utf-8"), re.MULTILINE)
+    assert headings == [name for name, _ in COMMANDS]
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_every_option(name: str, command: Any) -> None:
+    """All options of a command are in its section, and its own with what its help says; no others are."""
+    text, options = section("cli.md", f"## `{name}`"), options_of(command)
+    common = section("cli.md", "## Options of many commands")
+    settings = {setting.option for setting in described()} if name == "postroom serve" else set()
+    named = set(re.findall(r"`(--[a-z-]+)", text))
+    assert named == options.keys()
+    for option, row in options.items():
+        assert option in settings or row in (common if option in COMMON else text), option

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from postroom.dashboard.pages import pages
 from postroom.domain.clock import DAY, SECOND, HeldClock, system_clock
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.domain.retry import Policy
@@ -46,7 +47,7 @@ class Process:
         hub.outbox.attach(self._deliver)
         self._loops = _loops(settings, hub, transports[1], self._deliver)
         site = Site(hub, self.ready, settings.body_limit, settings.public_url)
-        self._server = Server(App(site), bound, settings.stop_timeout)
+        self._server = Server(App(site, others=pages()), bound, settings.stop_timeout)
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Run everything in `tasks`; returns when requests are accepted."""

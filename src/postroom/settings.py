@@ -103,7 +103,7 @@ class Settings(BaseModel):
         description="Share by which each wait of the schedule is lengthened or shortened at random.",
     )
     delivery_timeout: Span = Field(
-        20, description="Seconds until a listener's answer must be complete, else the attempt has failed."
+        20, description="Seconds within which a listener must answer, else the attempt has failed."
     )
     listener_concurrency: Whole = Field(16, ge=1, description="Most requests at once to one listener.")
     delivery_concurrency: Whole = Field(

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from tests.acceptance.client import (
 )
 from tests.acceptance.conftest import Make
 from tests.acceptance.house import DEADLINE, Organization, audit, command, environment, run, run_json, until
+from tests.acceptance.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
 
@@ -188,6 +190,29 @@ async def test_a_key_made_by_command(start: Make, organization: Organization) ->
     listed = run("key", "list", "--json", data=server.data).stdout
     assert "from the shell" in listed
     assert secret not in listed
+
+
+@pytest.mark.parametrize(
+    "tampering", ["listener_counts SET accepted = accepted + 1", "usage_totals SET message_added = 7"]
+)
+async def test_the_audit_finds_a_wrong_count(
+    start: Make, organization: Organization, receiver: Receiver, tampering: str
+) -> None:
+    """`audit` ends with 0 while every count is that of the facts, and with 1 once one is not."""
+    server = start()
+    async with Client(server.url, organization.key) as client:
+        queue = await make_queue(client)
+        listener = await make_listener(client, queue, receiver.url("/hook"))
+        await send(client, queue)
+        await counted(client, listener, acknowledged=1)
+    assert server.terminate() == 0
+    audit(server.data)
+    with sqlite3.connect(server.database) as connection:
+        connection.execute(f"UPDATE {tampering}")
+    connection.close()
+    done = run("audit", "--json", data=server.data)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["ok"] is False
 
 
 @pytest.mark.parametrize(

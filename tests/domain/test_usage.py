@@ -1,6 +1,7 @@
 """Running totals and windows."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_segment_is_bounded_and_counts_all(commits: list[tuple[int, int]]) -> 
         made = [*(made[:-1] if taken else made), newest]
     assert sum(segment.events for segment in made) == sum(count for _, count in commits)
     assert newest.totals[0] == sum(count for _, count in commits)
-    for segment, following in zip(made, made[1:], strict=False):
+    for segment, following in pairwise(made):
         assert segment.last_at < following.started_at
     for segment in made:
         assert segment.started_at // SECOND == segment.last_at // SECOND

@@ -67,16 +67,14 @@ async def test_a_receiver_may_ask_for_time(tmp_path: Path, asked: int | None, wa
         assert found.at == NOON + 7 + waits
 
 
-async def test_chance_varies_the_wait(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("drawn", "waits"), [(0.0, 8_000), (0.5, 10_000), (1.0, 12_000)])
+async def test_chance_varies_the_wait(tmp_path: Path, drawn: float, waits: int) -> None:
     """By the share that the policy names, both ways."""
-    waits = []
-    for chance in (0.0, 0.5, 1.0):
-        async with opened(
-            tmp_path, MovingClock(), policy=Policy((0, 10_000), 0.2), chance=lambda chance=chance: chance
-        ) as hub:
-            here = await place(hub)
-            waits.append((await outcome(here, await here.listener(), Owed("m", 0), 500)).at - NOON - 7)
-    assert waits == [8_000, 10_000, 12_000]
+    policy = Policy((0, 10_000), 0.2)
+    async with opened(tmp_path, MovingClock(), policy=policy, chance=lambda: drawn) as hub:
+        here = await place(hub)
+        found = await outcome(here, await here.listener(), Owed("message", 0), 500)
+        assert found.at == NOON + 7 + waits
 
 
 async def test_the_life_of_a_delivery(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ async def test_deleting_discards_what_is_pending(tmp_path: Path) -> None:
 
 
 async def test_deleting_after_its_listener_discards_once(tmp_path: Path) -> None:
-    """The listener's pending deliveries were counted when it was deleted, though their rows are still there."""
+    """What its listener was owed was counted with its deletion, though the rows are still there."""
     async with opened(tmp_path, MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()

@@ -1,6 +1,7 @@
 """What is over is removed, a few rows at a time; what still counts is kept."""
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from tests.support.hub import Place, beside, opened, place, rows
 pytestmark = pytest.mark.anyio
 
 MESSAGES = "SELECT id FROM messages ORDER BY id"
-REST = "SELECT (SELECT count(*) FROM deliveries), (SELECT count(*) FROM attempts), (SELECT count(*) FROM removals)"
+REST = """
+    SELECT (SELECT count(*) FROM deliveries), (SELECT count(*) FROM attempts), (SELECT count(*) FROM removals)
+"""
 
 
 def retention(hub: Hub) -> Retention:
@@ -217,7 +220,7 @@ async def test_others_have_their_turn_during_a_sweep(tmp_path: Path, what: str) 
             await asyncio.sleep(0)
             left.append(count_left(tmp_path, what))
         await sweeping
-    removed = [before - after for before, after in zip(left, left[1:], strict=False)]
+    removed = [before - after for before, after in pairwise(left)]
     assert sum(removed) >= 3 * SOME
     assert max(removed) <= SOME
 
@@ -243,7 +246,8 @@ async def many(folder: Path, here: Place, what: str) -> None:
 EACH_SECOND = """
     WITH RECURSIVE seconds (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM seconds WHERE number < ?3)
     INSERT INTO usage_totals
-    SELECT ?1, 0, ?2 + 1000 * number, ?2 + 1000 * number, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, number, 0, 0 FROM seconds
+    SELECT ?1, 0, ?2 + 1000 * number, ?2 + 1000 * number, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, number, 0, 0
+    FROM seconds
 """
 
 
@@ -257,12 +261,12 @@ async def test_sweeping_nothing_changes_nothing(tmp_path: Path) -> None:
         await here.try_all(listener, 200)
         before = [
             rows(tmp_path, f"SELECT * FROM {table}") for table in ("messages", "usage_totals", "attempts")
-        ]  # noqa: S608
+        ]
         clock.pass_(hours=1)
         for _ in range(2):
             await retention(hub).sweep()
         after = [
             rows(tmp_path, f"SELECT * FROM {table}") for table in ("messages", "usage_totals", "attempts")
-        ]  # noqa: S608
+        ]
         assert after == before
         assert clock.now == NOON + HOUR

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from postroom.domain.usage import SEGMENT_EVENTS, Kind
 from postroom.service.hub import Hub
 from postroom.service.ledger import MOST_TOGETHER
 from postroom.service.retention import Retention
+from postroom.service.stats import Named
 from tests.support.clock import NOON, MovingClock
 from tests.support.hub import Place, opened, place, rows
 
@@ -130,7 +132,7 @@ async def test_a_busy_second_is_split(tmp_path: Path) -> None:
     assert len(segments) > len(times) / (SEGMENT_EVENTS + MOST_TOGETHER)
     assert max(events for _, _, events in segments) < SEGMENT_EVENTS + MOST_TOGETHER
     assert {started // SECOND for started, _, _ in segments} == {NOON // SECOND}
-    assert all(last < after for (_, last, _), (after, _, _) in zip(segments, segments[1:], strict=False))
+    assert all(last < after for (_, last, _), (after, _, _) in pairwise(segments))
 
 
 async def test_reading_does_not_count_what_lies_inside(tmp_path: Path) -> None:
@@ -223,7 +225,7 @@ async def test_a_sweep_that_failed_halfway_is_made_up_for(tmp_path: Path) -> Non
 
 
 async def test_a_clock_that_steps_back_is_held(tmp_path: Path) -> None:
-    """Also across a restart: nothing is stamped earlier than what was counted, and nothing is counted twice."""
+    """Also across a restart: nothing is stamped earlier than what was counted, or counted twice."""
     clock = MovingClock()
     async with opened(tmp_path, clock) as hub:
         here = await place(hub)
@@ -271,33 +273,38 @@ async def test_a_command_beside_the_server_is_counted_with_it(tmp_path: Path) ->
                 assert (await added(hub, here.org_id))[1] == within(times, clock.now, HOUR)
 
 
-async def test_events_name_what_they_are_about(tmp_path: Path) -> None:
-    """The subject has the name it had then; queue, listener and message of an attempt the name of today."""
+def named(*things: Named | None) -> list[str | None]:
+    """The names of what is there."""
+    return [thing.name for thing in things if thing is not None]
+
+
+async def test_an_event_has_the_name_that_its_subject_had(tmp_path: Path) -> None:
+    """A queue that was renamed was added under its old name."""
+    async with opened(tmp_path, MovingClock()) as hub:
+        here = await place(hub)
+        old = (await hub.queues.get(here.org_id, here.queue_id)).name
+        await hub.queues.update(here.org_id, here.queue_id, "new")
+        events = await hub.statistics.events(here.org_id, "queues", None, 10)
+        assert named(*(event.queue for event in events)) == [old, "new"]
+
+
+async def test_an_attempt_names_what_it_was_about(tmp_path: Path) -> None:
+    """Queue, listener and message, by the names of today; what is gone has its id, and no name."""
     async with opened(tmp_path, MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
-        message_id = await hub.messages.accept(here.org_id, here.queue_id, "x", "first name")
+        message_id = await hub.messages.accept(here.org_id, here.queue_id, "x", "the message")
         await here.try_all(listener)
-        await hub.queues.update(here.org_id, here.queue_id, "renamed queue")
+        await hub.queues.update(here.org_id, here.queue_id, "the queue")
         key = here.org_id, here.queue_id, listener.id
-        await hub.listeners.update(*key, name="renamed listener")
-        message, attempt = await hub.statistics.events(here.org_id, "messages", None, 10)
-        assert message.message is not None
-        assert (message.message.id, message.message.name) == (message_id, "first name")
-        assert message.listener is None
-        assert attempt.queue is not None
-        assert attempt.listener is not None
-        assert attempt.message is not None
-        assert (attempt.queue.name, attempt.listener.name) == ("renamed queue", "renamed listener")
-        assert (attempt.message.id, attempt.message.name) == (message_id, "first name")
-        added_queue, *_, renamed = await hub.statistics.events(here.org_id, "queues", None, 10)
-        assert added_queue.queue is not None
-        assert renamed.queue is not None
-        assert added_queue.queue.name != "renamed queue" == renamed.queue.name
+        await hub.listeners.update(*key, name="the listener")
+        added, attempt = await hub.statistics.events(here.org_id, "messages", None, 10)
+        assert named(added.queue, added.listener, added.message) == ["the queue", "the message"]
+        assert named(attempt.queue, attempt.listener) == ["the queue", "the listener"]
+        assert attempt.message == Named(message_id, "the message")
         await hub.listeners.delete(*key)
         _, attempt = await hub.statistics.events(here.org_id, "messages", None, 10)
-        assert attempt.listener is not None
-        assert (attempt.listener.id, attempt.listener.name) == (listener.id, None)
+        assert attempt.listener == Named(listener.id, None)
 
 
 async def test_events_of_the_past_day_only(tmp_path: Path) -> None:

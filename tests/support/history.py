@@ -15,7 +15,7 @@ Ids = tuple[str | None, str | None, str | None, str | None]
 
 @dataclass(frozen=True)
 class Fact:
-    """One usage event as the test made it: api key's, queue's, listener's, message's id and its subject's name."""
+    """One usage event as the test made it: ids of api key, queue, listener, message; its subject's name."""
 
     at: int
     kind: Kind
@@ -68,7 +68,8 @@ def fact_of(event: Event) -> Fact:
     """An event that was read, as a fact."""
     subject = event.kind.name.lower().rsplit("_", 1)[0]
     named = {"api_key": event.api_key, "queue": event.queue, "listener": event.listener}.get(subject)
-    ids = [each and each.id for each in (event.api_key, event.queue, event.listener, event.message)]
+    about = event.api_key, event.queue, event.listener, event.message
+    ids = [each.id if each else None for each in about]
     name = named.name if named else event.message.name if subject == "message" and event.message else None
     return Fact(event.stored_at, event.kind, (ids[0], ids[1], ids[2], ids[3]), name)
 

@@ -64,9 +64,7 @@ async def opened(
     """
     database = SqliteDatabase(database_file(folder))
     try:
-        hub = Hub(
-            database, HeldClock(clock), series=series, alone=series == 0, policy=policy, chance=chance
-        )
+        hub = Hub(database, HeldClock(clock), series=series, alone=series == 0, policy=policy, chance=chance)
         await hub.prepare()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(hub.ledger.run())

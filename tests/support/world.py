@@ -100,7 +100,10 @@ class World:
     async def _command(self, act: "Act", tenant: Tenant, step: Step) -> None:
         before = await self.hub.database.version()
         async with opened(self._folder, self.clock, series=1) as command:
+            await command.statistics.messages(tenant.org_id)
             await act(command, tenant, step)
+            seen = await command.statistics.messages(tenant.org_id)
+            assert seen == tenant.history.stats(command.clock())
         if await self.hub.database.version() != before:
             self.hub.directory.forget()
 
@@ -246,7 +249,7 @@ async def _delete_message(hub: Hub, tenant: Tenant, step: Step) -> None:
 
 
 async def _begin_attempts(hub: Hub, tenant: Tenant, step: Step) -> None:
-    """Attempts whose answers are under way: what they come to is written later, whatever happens until then."""
+    """Attempts whose outcomes are written later, whatever happens until then."""
     if tenant.listeners:
         listener = tenant.listeners[step.which % len(tenant.listeners)]
         some, _ = await hub.deliveries.due(tenant.org_id, listener.id, step.many)

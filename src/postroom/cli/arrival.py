@@ -47,10 +47,13 @@ def webhook(secret: str) -> Webhook:
     Raises:
         typer.BadParameter: it is none.
     """
+    wrong = typer.BadParameter("it must be whsec_ and base64, as Postroom showed it", param_hint="--secret")
+    if not secret.startswith("whsec_"):
+        raise wrong
     try:
         return Webhook(secret)
     except Exception as error:  # the library lets out what it stumbles over
-        raise typer.BadParameter("it must be whsec_ and base64", param_hint="--secret") from error
+        raise wrong from error
 
 
 def show_in_json(arrival: Arrival) -> None:

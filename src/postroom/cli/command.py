@@ -1,6 +1,5 @@
 """How commands are declared, and how their words are told apart."""
 
-import sys
 from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from postroom.cli.output import on_terminal
 from postroom.domain.ids import is_id
 
 
@@ -48,7 +48,7 @@ def commands() -> typer.Typer:
     return typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        rich_markup_mode="rich" if on_terminal() else None,
     )
 
 

@@ -22,7 +22,7 @@ app = commands()
 
 TOGETHER = 1000
 PAUSE = 0.5
-SUBJECTS = ("api_key", "queue", "listener", "message")
+SUBJECTS = {"api_key": "API key", "queue": "queue", "listener": "listener", "message": "message"}
 _STYLES = {Kind.MESSAGE_PUBLISHED_OK: "green", Kind.MESSAGE_PUBLISHED_NOT_OK: "red"}
 
 Group = Annotated[
@@ -61,8 +61,8 @@ async def _print(hub: "Hub", org_id: str, group: str, show: Show, follow: bool) 
 async def _read(hub: "Hub", org_id: str, group: str, follow: bool) -> AsyncIterator["Event"]:
     """Each event once; with `follow` without end.
 
-    Other processes may add events to the last millisecond that was read, with ids below those read; so that
-    millisecond is read again, and `seen` holds the ids of it that were given.
+    Another process may add events to the last millisecond that was read, with ids below those read. So that
+    millisecond is read again; `seen` are the ids of it that were given.
     """
     after: str | None = None
     seen: set[str] = set()
@@ -71,22 +71,21 @@ async def _read(hub: "Hub", org_id: str, group: str, follow: bool) -> AsyncItera
         for event in some:
             if event.id not in seen:
                 yield event
+        seen = _of_last_moment(some, seen)
         if len(some) == TOGETHER:
             after = some[-1].id
         elif not follow:
             return
         else:
-            after, seen = _again(some, after, seen)
+            after = ids.lowest(ids.time_of(max(seen))) if seen else None
             await asyncio.sleep(PAUSE)
 
 
-def _again(some: list["Event"], after: str | None, seen: set[str]) -> tuple[str | None, set[str]]:
-    """From where to read next, and what of it has been given."""
-    if not some:
-        return after, seen
-    last = some[-1].stored_at
-    ids_of_last = {event.id for event in some if event.stored_at == last}
-    return ids.lowest(last), ids_of_last | {each for each in seen if ids.time_of(each) == last}
+def _of_last_moment(some: list["Event"], seen: set[str]) -> set[str]:
+    """Of the ids given by now, those of the latest millisecond."""
+    given = {event.id for event in some} | seen
+    last = ids.time_of(max(given)) if given else 0
+    return {each for each in given if ids.time_of(each) == last}
 
 
 def _show_json(org_id: str, event: "Event") -> None:
@@ -107,11 +106,11 @@ def _show_plain(org_id: str, event: "Event") -> None:
 
 
 def _show_on_terminal(org_id: str, event: "Event") -> None:
-    named = (f"{subject} {name}" for subject, name in zip(SUBJECTS, _names(event), strict=True) if name)
+    things = zip(SUBJECTS.values(), _names(event), strict=True)
     styled(
         (moment(event.stored_at), "dim"),
         (f"  {NAMES[event.kind]:24}  ", _STYLES.get(event.kind, "cyan")),
-        (", ".join(named).replace("api_key", "API key"), ""),
+        (", ".join(f"{word} {name}" for word, name in things if name), ""),
     )
 
 

@@ -27,7 +27,7 @@ def explain(error: BaseException) -> int:
     if isinstance(error, typer.TyperException):
         return _say([_usage(error)], error.exit_code)
     if isinstance(error, PostroomError):
-        return _say([f"Error: {error.detail}."], FAILED)
+        return _say([f"Error: {error.detail.rstrip('.')}."], FAILED)
     if isinstance(error, OSError) and error.strerror:
         return _say([f"Error: {_os_error(error)}."], FAILED)
     return _say(_settings_complaints(error), FAILED)
@@ -40,16 +40,17 @@ def binding(host: str, port: int) -> Iterator[None]:
     Raises:
         Refused: it is not possible.
     """
+    unknown = f"{host} is no address that is known here; give another --host"
+    what = {
+        errno.EADDRINUSE: f"the port {port} of {host} is taken; give another --port",
+        errno.EADDRNOTAVAIL: f"{host} is no address of this machine; give another --host",
+        errno.EACCES: f"the port {port} is reserved to the system; give a --port above 1023",
+        socket.EAI_NONAME: unknown,
+        socket.EAI_AGAIN: unknown,
+    }
     try:
         yield
-    except socket.gaierror as error:
-        raise Refused(f"{host} is no address that is known here; give another --host") from error
     except OSError as error:
-        what = {
-            errno.EADDRINUSE: f"the port {port} of {host} is taken; give another --port",
-            errno.EADDRNOTAVAIL: f"{host} is no address of this machine; give another --host",
-            errno.EACCES: f"the port {port} is reserved to the system; give a --port above 1023",
-        }
         if error.filename is not None or error.errno not in what:
             raise
         raise Refused(what[error.errno]) from error

@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -66,14 +67,14 @@ def root(
 
 def main() -> int:
     """Run one command; the exit code."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    code = _run()
+    _open_streams()
     try:
+        code = _run()
         sys.stdout.flush()
     except BrokenPipeError:
-        code = FAILED
-    if code == FAILED:
-        _let_go()
+        # What could not be written is not to be tried again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAILED
     return code
 
 
@@ -84,6 +85,10 @@ def _run() -> int:
         return explain(error)
 
 
-def _let_go() -> None:
-    """What could not be written is not to be tried again when the interpreter ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+def _open_streams() -> None:
+    """A standard stream that is closed is None in Python; what the locale has no letter for is escaped."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - kept to the end
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -8,10 +8,12 @@ import msgspec
 
 from postroom.domain.clock import SECOND
 
+_UNBOUND = 100_000  # characters
+
 
 def on_terminal() -> bool:
     """Whether a person reads standard output."""
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def show_json(value: object, *, in_one_line: bool = False) -> None:
@@ -74,17 +76,16 @@ def printable(text: str) -> str:
 
 
 def _draw(headings: Sequence[str], rows: list[list[str]]) -> None:
-    """Nothing is cut or folded, so that ids can be copied; a terminal breaks a line that is too long for it."""
+    """Nothing is cut or folded, so that ids can be copied: a terminal breaks lines that are too long."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for heading, *column in zip(headings, *rows, strict=True):
         numbers = all(cell.isdecimal() for cell in column)
         table.add_column(heading, justify="right" if numbers else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console()
-    console.width = max(console.width, console.measure(table).maximum)
-    console.print(table)
+    Console(width=_UNBOUND).print(table)

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from postroom.domain.errors import NotFound, PostroomError
+from postroom.cli.failures import Refused
+from postroom.domain.errors import NotFound
 from postroom.domain.organization import Organization
 
 if TYPE_CHECKING:  # loading these takes longer than most commands run
@@ -73,13 +74,14 @@ def choose(organizations: list[Organization], org: str | None) -> Organization:
     """The organization with this name or id, or the only one.
 
     Raises:
-        PostroomError: it is not there, or which one is meant is open.
+        NotFound: it is not there.
+        Refused: which one is meant is open.
     """
     names = listed(organizations)
     if not organizations:
         raise NotFound("there is no organization yet; make one with postroom org create NAME")
     if org is None and len(organizations) > 1:
-        raise PostroomError(f"say which organization with --org NAME; there are {names}")
+        raise Refused(f"say which organization with --org NAME; there are {names}")
     for each in organizations:
         if org in {None, each.name, each.id}:
             return each

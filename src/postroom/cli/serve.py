@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from postroom import __version__
 from postroom.cli.command import Command, commands
 from postroom.cli.failures import binding
 from postroom.cli.options import Config
@@ -38,19 +39,24 @@ def serve(config: Config = None, welcome: Welcome = False, **options: Any) -> No
 
 
 async def _run(settings: Settings, welcome: bool) -> None:
+    import structlog
+
     from postroom.runtime import running
 
+    log = structlog.get_logger("postroom")
     with binding(settings.host, settings.port):
         async with running(settings) as process:
             told = asyncio.ensure_future(process.ended())
             # Its signal handlers must be there before anybody learns that the server is.
             await asyncio.sleep(0)
+            log.info("started", url=process.url, data=str(settings.data), version=__version__)
             print(f"Postroom is ready at {process.url}", flush=True)
             if welcome:
                 from postroom.cli.welcome import words
 
                 print(await words(process.hub, settings, process.url), flush=True)
             await told
+    log.info("stopped")
 
 
 def _signature() -> Signature:

@@ -23,9 +23,8 @@ _NEW = """
 There was no organization yet, so here is one:
 
   organization   {name}
-  API key        {key}{dashboard}
-
-The key is shown only this once.
+  API key        {key}
+                 (shown only this once){dashboard}
 
 To see a message arrive, start a receiver in another terminal:
 

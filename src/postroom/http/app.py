@@ -2,7 +2,7 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -18,16 +18,22 @@ from postroom.http.problems import STATUS, Headers, headers_of, problem
 
 log = structlog.get_logger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 _encode = msgspec.json.Encoder().encode
 
 
 class App:
-    """Serves the table, with and without the prefix /v1.
+    """Serves the table, with and without the prefix /v1, and the other applications, each at its path.
 
     While `draining`, every answer closes its connection, so that none is cut off when the process stops.
     """
 
-    def __init__(self, site: Site, operations: Iterable[Operation] = OPERATIONS) -> None:
+    def __init__(
+        self,
+        site: Site,
+        operations: Iterable[Operation] = OPERATIONS,
+        others: Mapping[str, ASGIApp] | None = None,
+    ) -> None:
         self.draining = False
         by_path: defaultdict[str, list[Operation]] = defaultdict(list)
         for operation in operations:
@@ -38,6 +44,7 @@ class App:
             Route(path, _Resource(site, self, listed), methods=None) for path, listed in by_path.items()
         ]
         routes.append(Route("/openapi.json", _Document(self, operations), methods=None))
+        routes += [Route(path, _Other(self, other), methods=None) for path, other in (others or {}).items()]
         self._router = Router(routes, redirect_slashes=False, default=_Nowhere(self))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,6 +123,25 @@ class _Document:
             await self._app.answer(send, 200, self._body, [])
         else:
             await self._app.refuse(scope, send, MethodNotAllowed(scope["method"], ("GET", "HEAD")))
+
+
+class _Other:
+    """An application beside the table; it may raise PostroomError, and is drained with the table."""
+
+    def __init__(self, app: App, other: ASGIApp) -> None:
+        self._app = app
+        self._other = other
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def last(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        try:
+            await self._other(scope, receive, last if self._app.draining else send)
+        except PostroomError as error:
+            await self._app.refuse(scope, send, error)
 
 
 class _Nowhere:

@@ -55,7 +55,7 @@ async def admit(site: Site, operation: Operation, scope: Scope, receive: Receive
 
 
 def _check_accept(accept: bytes | None) -> None:
-    if accept is None or accept in _ACCEPTABLE:
+    if not accept or accept in _ACCEPTABLE:
         return
     for part in accept.decode("latin-1").lower().split(","):
         kind, *parameters = (piece.strip() for piece in part.split(";"))

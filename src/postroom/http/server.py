@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from msgspec.json import encode
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from postroom.http.app import App
+from postroom.http.problems import problem
 
 KEEPALIVE = 75  # seconds; longer than the idle time of common proxies and clients
 DRAIN_TIME = 0.5  # seconds
@@ -29,6 +32,19 @@ def address_of(bound: socket.socket) -> str:
     """Where a client reaches the socket, as the beginning of a URL."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Protocol(HttpToolsProtocol):
+    """Uvicorn's HTTP/1.1, with a problem as the answer to what is no HTTP."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = encode(problem(400, f"the request cannot be read: {msg}"))
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -56,7 +72,7 @@ class Server:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 access_log=False,

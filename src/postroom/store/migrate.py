@@ -42,7 +42,6 @@ def migrate(path: Path, clock: Clock, may_change: Callable[[], None] = lambda: N
         StoreError: the file was written by a newer version.
     """
     connection = connect(path)
-    connection.transaction_mode = "IMMEDIATE"
     try:
         pending = _pending(connection, path)
         if pending and pending[0].number > 1:
@@ -70,10 +69,17 @@ def _applied(connection: apsw.Connection) -> int:
 
 
 def _apply(connection: apsw.Connection, step: Migration, at: int) -> bool:
-    with translated(), connection:
-        connection.execute(_JOURNAL)
-        if _applied(connection) >= step.number:  # another process was quicker
-            return False
-        connection.execute(step.sql)
-        connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (step.number, step.name, at))
-    return True
+    # Not `with connection`, which keeps Python's lock while it waits for SQLite's.
+    with translated():
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute(_JOURNAL)
+            needed = _applied(connection) < step.number  # else another process was quicker
+            if needed:
+                connection.execute(step.sql)
+                connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (step.number, step.name, at))
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+    return needed

@@ -6,6 +6,7 @@ BEGIN to COMMIT without anything else of this process in between.
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -21,7 +22,6 @@ from postroom.store.database import Row, T, Transaction, Value
 BUSY_WAIT = 2.0
 _BUSY_PAUSE = 0.005
 _SETTINGS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -32768",
@@ -42,9 +42,24 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
     with translated():
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=500)
         connection.set_busy_timeout(int(BUSY_WAIT * 1000))
-        for setting in _SETTINGS[2:] if read_only else _SETTINGS:
+        if not read_only:
+            _log_ahead(connection)
+        for setting in _SETTINGS:
             connection.execute(setting)
         return connection
+
+
+def _log_ahead(connection: apsw.Connection) -> None:
+    """Choose the write-ahead log; SQLite does not wait where another connection is choosing it."""
+    deadline = time.monotonic() + BUSY_WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE)
 
 
 @contextmanager

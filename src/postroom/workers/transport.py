@@ -43,7 +43,11 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=_KEEPALIVE, ttl_dns_cache=_NAMES_KEPT, socket_factory=self._socket
+            limit=0,
+            keepalive_timeout=_KEEPALIVE,
+            ttl_dns_cache=_NAMES_KEPT,
+            resolver=aiohttp.AsyncResolver(),  # not in threads: names that hang would hold up the others
+            socket_factory=self._socket,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
