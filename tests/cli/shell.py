@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from postroom.runtime import commanding
 from postroom.service.hub import Hub
-from postroom.settings import Settings
+from postroom.settings import load
 from tests.acceptance.house import DEADLINE, command, environment
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ def arrange(data: Path, work: Callable[[Hub], Awaitable[T]]) -> T:
     """Do something on the store before the command under test sees it."""
 
     async def within() -> T:
-        async with commanding(Settings(data=data)) as hub:
+        async with commanding(load({"data": str(data)}, {}, None)) as hub:
             return await work(hub)
 
     return asyncio.run(within())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from postroom.service.hub import Hub
-from tests.acceptance.house import LOOPBACK, run
+from tests.acceptance.house import run
 from tests.cli.shell import arrange, in_terminal
 
 
@@ -93,7 +93,7 @@ def test_which_organization(data: Path) -> None:
 
 def test_a_port_that_is_taken(data: Path) -> None:
     """The sentence names the port and what to do, for `serve` and for `listen`."""
-    with socket.create_server((LOOPBACK.split("/")[0], 0)) as bound:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
         port = str(bound.getsockname()[1])
         for done in (run("serve", "--port", port, data=data), run("listen", "--port", port)):
             assert done.returncode == 1

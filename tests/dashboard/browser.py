@@ -101,7 +101,7 @@ class Browser:
             await self._send("Page.handleJavaScriptDialog", accept=False)
         elif method == "Runtime.exceptionThrown":
             self.console.append(f"thrown: {params['exceptionDetails']['text']}")
-        elif method == "Log.entryAdded":
+        elif method == "Log.entryAdded" and params["entry"]["source"] != "network":  # an answer like 401
             self.console.append(f"{params['entry']['source']}: {params['entry']['text']}")
 
     async def _send(self, method: str, **params: object) -> int:

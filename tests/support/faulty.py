@@ -7,7 +7,7 @@ from postroom.store.database import Database, Row, T, Transaction, Value
 
 
 class Faulty:
-    """The port to a real database, of which one reading or one transaction, the `fails`th, is refused.
+    """The port to a real database, of which one access, the `fails`th, is refused.
 
     SQLite reports an error while reading where a disk is full or broken; no test can break a disk.
     """
@@ -37,7 +37,8 @@ class Faulty:
         return await self._database.transaction(body)
 
     async def version(self) -> int:
-        """As the database does."""
+        """As the database does, unless it is the one that fails."""
+        self._pass()
         return await self._database.version()
 
     async def close(self) -> None:

@@ -122,7 +122,7 @@ class Place:
         """The messages shown as missed."""
         return (await self.hub.listeners.report(listener)).missed
 
-    async def due(self, listener: Listener, limit: int = 1_000) -> list[Owed]:
+    async def due(self, listener: Listener, limit: int = 10_000) -> list[Owed]:
         """The listener's deliveries that are due now."""
         return (await self.hub.deliveries.due(self.org_id, listener.id, limit))[0]
 

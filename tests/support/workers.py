@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 
+from postroom.domain.listener import Counts, Listener
 from postroom.service.hub import Hub
 from postroom.workers.deliver import Deliver
 from postroom.workers.probe import Probe
 from postroom.workers.transport import Transport
+from tests.acceptance.house import until
+from tests.support.hub import Place
 
 LOOPBACK = ("127.0.0.0/8",)
 
@@ -29,6 +32,11 @@ async def delivering(hub: Hub, per_listener: int = 16, in_all: int = 512) -> Asy
             yield deliver
         finally:
             await deliver.stop(0)
+
+
+async def reached(here: Place, listener: Listener, wanted: Counts) -> None:
+    """Wait until this has become of the listener's deliveries."""
+    await until(lambda: here.counts(listener), lambda counts: counts == wanted)
 
 
 @asynccontextmanager

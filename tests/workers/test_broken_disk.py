@@ -1,4 +1,4 @@
-"""Whichever access to the database fails, once: what is owed is delivered all the same."""
+"""Whichever access to the database fails, once: every worker goes on, and nothing is stuck."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from postroom.domain.clock import HeldClock, system_clock
+from postroom.domain.clock import DAY, HeldClock, system_clock
 from postroom.domain.listener import Counts
 from postroom.domain.retry import Policy
 from postroom.service.hub import Hub
+from postroom.service.retention import Retention
+from postroom.workers.sweep import Sweep
+from postroom.workers.watch import Watch
 from tests.acceptance.house import until
 from tests.acceptance.receiver import Receiver, answer
+from tests.support.clock import MovingClock
 from tests.support.faulty import Faulty
-from tests.support.hub import Place, opened, place
-from tests.support.workers import delivering
+from tests.support.hub import Place, opened, place, rows
+from tests.support.workers import delivering, probing, running
 
 pytestmark = pytest.mark.anyio
 
@@ -64,3 +68,48 @@ async def test_whichever_access_fails(tmp_path: Path) -> None:
         ends = dict(zip(runs, await asyncio.gather(*runs.values(), return_exceptions=True), strict=True))
     assert {fails: end for fails, end in ends.items() if isinstance(end, BaseException)} == {}
     assert [ends[fails] for fails in range(1, 11)] == [True] * 10
+
+
+@pytest.mark.parametrize("fails", range(1, 8))
+async def test_probing_goes_on(tmp_path: Path, fails: int) -> None:
+    """A probe may be lost, and the next one is made."""
+    async with opened(tmp_path) as hub, Receiver() as receiver:
+        here = await place(hub)
+        listener = await here.listener(liveness_url=receiver.url("/live"))
+        async with at_work(Faulty(hub.database, fails)) as other, probing(other, 10, 10):
+            await until(
+                lambda: hub.listeners.report(listener), lambda found: found.liveness.success_count > 3, SOON
+            )
+
+
+@pytest.mark.parametrize("fails", range(1, 9))
+async def test_sweeping_goes_on(tmp_path: Path, fails: int) -> None:
+    """What one sweep could not remove, a later one does."""
+    clock = MovingClock()
+
+    async def kept() -> int:
+        return int(rows(tmp_path, "SELECT count(*) FROM messages")[0][0])
+
+    async with opened(tmp_path, clock) as hub:
+        await (await place(hub)).send_many(3)
+        clock.pass_(days=31)
+        async with at_work(Faulty(hub.database, fails)) as other:
+            retention = Retention(other.ledger, other.database, clock, 30 * DAY, 8 * DAY)
+            async with running(Sweep(retention, other.api_keys, 0.01).run):
+                await until(kept, lambda count: count == 0, SOON)
+
+
+@pytest.mark.parametrize("fails", [1, 2, 3])
+async def test_watching_goes_on(tmp_path: Path, fails: int) -> None:
+    """What another process writes is noticed, though looking failed once."""
+    async with opened(tmp_path) as hub, opened(tmp_path, series=1) as command, delivering(hub) as deliver:
+        here = await place(hub)
+        assert (await hub.queues.get(here.org_id, here.queue_id)).name != "new"
+
+        async def name() -> str:
+            return (await hub.queues.get(here.org_id, here.queue_id)).name
+
+        async with running(Watch(Faulty(hub.database, fails), hub.directory, deliver).run):
+            await asyncio.sleep(0)
+            await command.queues.update(here.org_id, here.queue_id, "new")
+            await until(name, lambda found: found == "new", SOON)

@@ -20,9 +20,8 @@ try { storage = sessionStorage; } catch {}
 // What the API answers. Throws `failed`, with status 0 where there was no answer.
 async function ask(path, signal) {
   const headers = { Accept: "application/json", "X-API-KEY": encodeURIComponent(key) }; // of a real key: itself
-  const options = { headers, cache: "no-store", redirect: "error" };
   const patient = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
-  const response = await fetch(path, { ...options, signal: patient }).catch(() => {
+  const response = await fetch(path, { headers, cache: "no-store", redirect: "error", signal: patient }).catch(() => {
     throw failed(0, "The server cannot be reached.");
   });
   now = Date.parse(response.headers.get("Date")) || Date.now();
@@ -50,12 +49,9 @@ async function refresh() {
 // Null, or what ended the round early. One question after another: a key that is refused is sent only once.
 async function showAll(signal) {
   for (const [id, show] of Object.entries(SECTIONS)) {
-    try {
-      await show(at(id), signal);
-    } catch (error) {
-      if (error.status !== 403) return error;
-      empty(at(id), error.message);
-    }
+    const failure = await show(at(id), signal).catch((error) => error);
+    if (failure?.status === 403) empty(at(id), failure.message);
+    else if (failure) return failure;
   }
   return null;
 }
@@ -75,8 +71,7 @@ async function showCounters(section, signal) {
 async function showQueues(section, signal) {
   const answer = await ask("queues", signal);
   queueNames = new Map(answer.queues.map((queue) => [queue.id, queue.name]));
-  const rows = answer.queues.map(({ id, name }) => [cell("name", name), cell("id", id)]);
-  fill(section, rows, "There is no queue yet.");
+  fill(section, answer.queues.map(({ id, name }) => [cell("name", name), cell("id", id)]), "There is no queue yet.");
 }
 
 async function showListeners(section, signal) {
@@ -84,13 +79,12 @@ async function showListeners(section, signal) {
   const links = Object.values(answer._links).map((link) => /\/queues\/([^/]+)\/listeners\/([^/]+)$/.exec(link.href));
   const queues = new Map(links.filter(Boolean).map(([, queue, listener]) => [listener, queue]));
   const rows = answer.listeners.map((each) => {
-    const queue = queues.get(each.id) ?? "";
+    const queue = queues.get(each.id);
     const count = (name, number) => cell(number ? "number" : "number zero", grouped(number), name);
     return [
-      cell("name", each.name),
-      cell("queue", queueNames.get(queue) ?? queue, "queue"),
-      cell(`state ${each.liveness.state}`, each.liveness.state, "liveness"),
-      cell(`state ${each.status}`, each.status, "status"),
+      cell("name", [each.name, queueNames.get(queue) ?? queue ?? ""]),
+      cell(`liveness ${each.liveness.state}`, each.liveness.state, "liveness"),
+      cell(each.status, each.status, "status"),
       ...COUNTS.map((name) => count(name, each.messages[`${name}_count`])),
     ];
   });
@@ -146,7 +140,8 @@ function made(cells) {
   for (const { kind, words, label } of cells) {
     const place = Object.assign(row.insertCell(), { role: "cell", className: kind });
     place.dataset.label = label;
-    place.append(...words.map((textContent) => Object.assign(document.createElement("span"), { textContent })));
+    const spans = words.map((textContent) => Object.assign(document.createElement("span"), { textContent }));
+    place.append(...spans.flatMap((span, index) => [span, index % 2 ? " " : "\u00a0"])); // a pair is one line's
   }
   return row;
 }

@@ -6,7 +6,7 @@ import msgspec
 
 from postroom.domain.clock import DAY, Clock
 from postroom.domain.listener import Counts
-from postroom.domain.usage import NAMES
+from postroom.domain.usage import NAMES, NOTHING, plus
 from postroom.store import deliveries, listeners, usage
 from postroom.store import organizations as organizations_store
 from postroom.store.database import Database, Transaction
@@ -60,7 +60,9 @@ async def _of_listeners(tx: Transaction, org_id: str) -> list[Difference]:
 async def _of_counters(tx: Transaction, org_id: str, edge: int) -> list[Difference]:
     """The running totals since the edge, ms, are the events since then, counted one by one."""
     (totals, *_) = await usage.totals_since(tx, org_id, (edge, edge, edge))
-    facts = await usage.count(tx, org_id, edge)
+    facts = NOTHING
+    for series in await usage.every_series(tx):
+        facts = plus(facts, await usage.count(tx, org_id, series, edge))
     return [
         Difference(org_id, None, name, counted, fact)
         for name, counted, fact in zip(NAMES, totals, facts, strict=True)

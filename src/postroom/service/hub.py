@@ -60,7 +60,8 @@ class Hub:
         Raises:
             Unavailable: the database cannot be written.
         """
-        self.clock.hold(await usage.last_time(self.database))
+        # A millisecond later, so that ids minted from now on are above all that were.
+        self.clock.hold(await usage.last_time(self.database) + 1)
         await self.mark_alive()
 
     async def mark_alive(self) -> None:

@@ -87,7 +87,7 @@ class Ledger:
         self._closed = False
 
     def newest(self, org_id: str) -> Segment | None:
-        """The newest totals of an organization, if this process wrote them; a new object for each commit."""
+        """The totals that this process wrote last for an organization; a new object for each commit."""
         return self._newest.get(org_id)
 
     async def commit(self, body: Callable[[Entry], Awaitable[T]]) -> T:
@@ -102,7 +102,7 @@ class Ledger:
             return await body(entry), entry, await self._count(entry)
 
         result, entry, segments = await self._database.transaction(transaction)
-        self._remember(segments)
+        self._newest.update(segments)
         for action in entry.afterwards:
             action()
         return result
@@ -188,11 +188,8 @@ class Ledger:
             await listeners.add_counts(entry.tx, self._series, entry.counts)
         if not entry.events:
             return {}
-        return await usage.append(entry.tx, self._series, entry.at, entry.events, self._newest)
-
-    def _remember(self, segments: dict[str, Segment]) -> None:
-        if self._alone:
-            self._newest.update(segments)
+        known = self._newest if self._alone else {}
+        return await usage.append(entry.tx, self._series, entry.at, entry.events, known)
 
 
 def _answer(future: asyncio.Future[Any], result: Any) -> None:

@@ -1,5 +1,7 @@
 """Removes what is over: a few rows at a time, so that nobody waits for it."""
 
+import asyncio
+
 from postroom.domain import ids
 from postroom.domain.clock import DAY, HOUR, MINUTE, Clock
 from postroom.service.ledger import Entry, Ledger
@@ -38,7 +40,7 @@ class Retention:
     async def _finish_removals(self) -> None:
         for org_id, removed_id, kind in await removals.every(self._database):
             while await self._remove_some(org_id, removed_id, kind):
-                pass
+                await _let_others_work()
 
     async def _remove_some(self, org_id: str, removed_id: str, kind: str) -> bool:
         async def body(entry: Entry) -> bool:
@@ -58,6 +60,7 @@ class Retention:
             await self._delete(
                 org_id, [message for message, ended_at in some if ended_at is not None and ended_at < before]
             )
+            await _let_others_work()
             after = some[-1][0]
             some = await self._some_old(org_id, after, before) if len(some) == SOME else []
 
@@ -74,6 +77,7 @@ class Retention:
             deleted = await self._ledger.commit(
                 lambda entry: usage.delete_some_events(entry.tx, org_id, ids.lowest(before), SOME)
             )
+            await _let_others_work()
 
     async def _thin(self, org_id: str, now: int) -> None:
         """Keep the last totals of each minute after 25 hours, of each hour after 8 days, for good."""
@@ -85,9 +89,15 @@ class Retention:
     async def _thin_between(self, org_id: str, series: int, start: int, end: int, step: int) -> None:
         while start < end:
             deleted = await self._thin_some(org_id, series, start, end, step)
+            await _let_others_work()
             start = max(deleted) if len(deleted) == SOME else end
 
     async def _thin_some(self, org_id: str, series: int, start: int, end: int, step: int) -> list[int]:
         return await self._ledger.commit(
             lambda entry: usage.thin_some(entry.tx, org_id, series, start, end, step, SOME)
         )
+
+
+async def _let_others_work() -> None:
+    """Between two transactions; on the embedded database nothing else makes the loop turn."""
+    await asyncio.sleep(0)

@@ -29,6 +29,7 @@ _SETTINGS = (
     "PRAGMA journal_size_limit = 67108864",
 )
 CHECKPOINT_PAGES = 1000
+_MOST_PAGES = 4 * CHECKPOINT_PAGES
 
 
 def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
@@ -124,6 +125,7 @@ class SqliteDatabase:
     async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `body` between BEGIN and COMMIT."""
         with translated():
+            await self._checkpoints.catch_up()
             await self._begin()
             try:
                 result = _completed(body(self._inside))
@@ -187,14 +189,15 @@ class _Checkpoints:
     """Folds the write-ahead log into the file in a thread, so that no commit waits for it.
 
     What was committed meanwhile is folded in the loop right after: little, and then the log starts anew
-    rather than grow for as long as writes never pause.
+    rather than grow for as long as writes never pause. Where the thread falls behind, writers wait for it.
     """
 
     def __init__(self, path: Path, writer: apsw.Connection) -> None:
         self._writer = writer
         self._connection = connect(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="postroom-checkpoint")
-        self._under_way = False
+        self._pages = 0
+        self._under_way: asyncio.Future[None] | None = None
         self._closed = False
         writer.set_wal_hook(self._committed)
 
@@ -205,18 +208,23 @@ class _Checkpoints:
         self._thread.shutdown()
         self._connection.close()
 
+    async def catch_up(self) -> None:
+        """Wait while the log is long and being folded."""
+        if self._under_way and self._pages >= _MOST_PAGES:
+            await asyncio.wait([self._under_way])
+
     def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._pages = pages
         if pages >= CHECKPOINT_PAGES and not self._under_way:
-            self._under_way = True
             loop = asyncio.get_running_loop()
-            work = loop.run_in_executor(self._thread, self._fold, self._connection)
-            work.add_done_callback(lambda _: self._fold_rest())
+            self._under_way = loop.run_in_executor(self._thread, self._fold, self._connection)
+            self._under_way.add_done_callback(self._fold_rest)
         return apsw.SQLITE_OK
 
-    def _fold_rest(self) -> None:
+    def _fold_rest(self, _folded: asyncio.Future[None]) -> None:
+        self._under_way = None
         if not self._closed:
             self._fold(self._writer)
-        self._under_way = False
 
     @staticmethod
     def _fold(connection: apsw.Connection) -> None:

@@ -19,7 +19,17 @@ async def append(
     await tx.execute_many(
         "insert_usage_event",
         [
-            (e.org_id, e.id, e.kind.value, e.api_key_id, e.queue_id, e.listener_id, e.message_id, e.name)
+            (
+                e.org_id,
+                e.id,
+                series,
+                e.kind.value,
+                e.api_key_id,
+                e.queue_id,
+                e.listener_id,
+                e.message_id,
+                e.name,
+            )
             for e in events
         ],
     )
@@ -52,18 +62,20 @@ async def totals_since(reader: Reader, org_id: str, edges: tuple[int, int, int])
     """For each of three edges, what was counted at or after it, exact to the millisecond."""
     before = [NOTHING] * 4
     for row in await reader.fetch("segments_before", org_id, FOREVER, *edges):
-        edge, segment = row[0], _segment(row[1:])
+        edge, series, segment = row[0], row[1], _segment(row[2:])
         passed = segment.totals
         if edge > 0 and segment.last_at >= edges[edge - 1]:
-            passed = minus(passed, await count(reader, org_id, edges[edge - 1], segment.last_at))
+            rest = await count(reader, org_id, series, edges[edge - 1], segment.last_at)
+            passed = minus(passed, rest)
         before[edge] = plus(before[edge], passed)
     return [minus(before[0], passed) for passed in before[1:]]
 
 
-async def count(reader: Reader, org_id: str, start: int, end: int = ids.LATEST) -> Totals:
-    """The events from `start` to `end`, ms, both included, counted one by one."""
+async def count(reader: Reader, org_id: str, series: int, start: int, end: int = ids.LATEST) -> Totals:
+    """The events of one series from `start` to `end`, ms, both included, counted one by one."""
     counted = list(NOTHING)
-    for kind, number in await reader.fetch("count_events", org_id, ids.lowest(start), ids.lowest(end + 1)):
+    between = ids.lowest(start), ids.lowest(end + 1)
+    for kind, number in await reader.fetch("count_events", org_id, *between, series):
         counted[kind] = number
     return tuple(counted)
 

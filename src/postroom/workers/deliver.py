@@ -139,6 +139,7 @@ class Deliver:
             while await self._deliveries.hasten(*lane.key):
                 lane.more = True
                 self._consider(lane)
+                await asyncio.sleep(0)
         except Unavailable as error:
             log.warning("store_unavailable", worker=self.name, detail=error.detail)
             lane.closed = True  # so that it is tried again

@@ -141,6 +141,7 @@ CREATE TABLE liveness (
 CREATE TABLE usage_events (
     org_id TEXT NOT NULL,
     id TEXT NOT NULL,  -- carries the time
+    series INTEGER NOT NULL,  -- the series of running totals that counts it
     kind INTEGER NOT NULL,
     api_key_id TEXT,
     queue_id TEXT,

@@ -1,6 +1,6 @@
 -- insert_usage_event: one counted fact
-INSERT INTO usage_events (org_id, id, kind, api_key_id, queue_id, listener_id, message_id, name)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+INSERT INTO usage_events (org_id, id, series, kind, api_key_id, queue_id, listener_id, message_id, name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- newest_segment: the totals of one series so far
 SELECT started_at, last_at, events, api_key_added, api_key_updated, api_key_deleted, queue_added, queue_updated,
@@ -24,7 +24,7 @@ ON CONFLICT (org_id, series, started_at) DO UPDATE SET
     message_published_not_ok = excluded.message_published_not_ok;
 
 -- segments_before: of each series, the last segment that started before each of four edges
-SELECT e.edge, t.started_at, t.last_at, t.events, t.api_key_added, t.api_key_updated, t.api_key_deleted,
+SELECT e.edge, t.series, t.started_at, t.last_at, t.events, t.api_key_added, t.api_key_updated, t.api_key_deleted,
     t.queue_added, t.queue_updated, t.queue_deleted, t.listener_added, t.listener_updated, t.listener_deleted,
     t.message_added, t.message_published_ok, t.message_published_not_ok
 FROM (SELECT 0 AS edge, $2 AS at UNION ALL SELECT 1, $3 UNION ALL SELECT 2, $4 UNION ALL SELECT 3, $5) AS e
@@ -38,19 +38,24 @@ WHERE t.org_id = $1 AND t.series = p.series AND t.started_at = (
 -- next_event: the first one at or after an id
 SELECT id FROM usage_events WHERE org_id = $1 AND id >= $2 ORDER BY id LIMIT 1;
 
--- count_events: by kind, from one id up to before another one
-SELECT kind, count(*) FROM usage_events WHERE org_id = $1 AND id >= $2 AND id < $3 GROUP BY kind;
+-- count_events: of one series, by kind, from one id up to before another one
+SELECT kind, count(*) FROM usage_events
+WHERE org_id = $1 AND id >= $2 AND id < $3 AND series = $4 GROUP BY kind;
 
 -- list_usage_events: after a cursor, oldest first
-SELECT e.id, e.kind, e.api_key_id, e.queue_id, e.listener_id, e.message_id, e.name, q.name, l.name
+SELECT e.id, e.kind, e.api_key_id, e.queue_id, e.listener_id, e.message_id,
+    coalesce(e.name, m.name), q.name, l.name
 FROM usage_events AS e
+LEFT JOIN messages AS m ON m.org_id = e.org_id AND m.id = e.message_id
 LEFT JOIN queues AS q ON q.org_id = e.org_id AND q.id = e.queue_id
 LEFT JOIN listeners AS l ON l.org_id = e.org_id AND l.id = e.listener_id
 WHERE e.org_id = $1 AND e.id > $2 AND e.kind BETWEEN $4 AND $5 ORDER BY e.id LIMIT $3;
 
 -- list_rare_usage_events: of keys, queues and listeners, after a cursor, oldest first
-SELECT e.id, e.kind, e.api_key_id, e.queue_id, e.listener_id, e.message_id, e.name, q.name, l.name
+SELECT e.id, e.kind, e.api_key_id, e.queue_id, e.listener_id, e.message_id,
+    coalesce(e.name, m.name), q.name, l.name
 FROM usage_events AS e
+LEFT JOIN messages AS m ON m.org_id = e.org_id AND m.id = e.message_id
 LEFT JOIN queues AS q ON q.org_id = e.org_id AND q.id = e.queue_id
 LEFT JOIN listeners AS l ON l.org_id = e.org_id AND l.id = e.listener_id
 WHERE e.org_id = $1 AND e.id > $2 AND e.kind < 9 AND e.kind BETWEEN $4 AND $5 ORDER BY e.id LIMIT $3;
