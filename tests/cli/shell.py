@@ -62,13 +62,13 @@ def _line(words: tuple[str, ...], data: Path | None) -> list[str]:
 class Background:
     """A command that goes on until it is told to stop; what it prints is in files."""
 
-    def __init__(self, folder: Path, words: tuple[str, ...], settings: Mapping[str, object]) -> None:
+    def __init__(self, folder: Path, words: tuple[str, ...], variables: Mapping[str, str]) -> None:
         folder.mkdir()
         self._out, self._err = folder / "out", folder / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 [command(), *words],
-                env=environment(settings),
+                env=environment({}) | dict(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -100,11 +100,9 @@ class Background:
 
 
 @contextmanager
-def background(
-    folder: Path, *words: str, settings: Mapping[str, object] | None = None
-) -> Iterator[Background]:
-    """The command while the block runs."""
-    running = Background(folder, words, settings or {})
+def background(folder: Path, *words: str, variables: Mapping[str, str] | None = None) -> Iterator[Background]:
+    """The command while the block runs, with more variables in its environment."""
+    running = Background(folder, words, variables or {})
     try:
         yield running
     finally:

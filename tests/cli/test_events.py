@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -12,7 +11,7 @@ import anyio
 import pytest
 
 from postroom.cli import events
-from postroom.domain.clock import HeldClock
+from postroom.domain.clock import HeldClock, system_clock
 from postroom.service.hub import Hub
 from postroom.service.stats import Event
 from postroom.store.sqlite import SqliteDatabase
@@ -94,21 +93,17 @@ def test_follow_from_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_events_of_one_millisecond(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_of_one_millisecond(data: Path, things: Things) -> None:
     """Events that other processes add to a millisecond that was read, also below what was read, come once."""
-    monkeypatch.setattr(events, "PAUSE", 0)
-    clock, series = HeldClock(lambda at=time.time_ns() // 1_000_000: at), count()
-    arrange(tmp_path, lambda hub: hub.organizations.found("acme"))
-    database = SqliteDatabase(tmp_path / "postroom.db")
+    now = system_clock()
+    clock = HeldClock(lambda: now)
+    database = SqliteDatabase(data / "postroom.db")
     try:
-        hub = Hub(database, clock)
-        (organization,) = await hub.organizations.every()
-        await hub.queues.create(organization.id, "-1")
-        reading = events._read(hub, organization.id, "all", follow=True)
-        given = [await _next(reading)]
-        for number in series:
+        reading = events._read(Hub(database, clock), things.org, "all", pause=0)
+        given = [await _next(reading), await _next(reading)]
+        for number in count():
             # A hub of its own has ids of its own, which are below those given or above them.
-            await Hub(database, clock, series=number).queues.create(organization.id, f"{number}")
+            await Hub(database, clock, series=number).queues.create(things.org, f"queue {number}")
             given.append(await _next(reading))
             if number > 5 and given != sorted(given):
                 break

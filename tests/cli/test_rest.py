@@ -65,7 +65,7 @@ def test_alone_it_helps() -> None:
 def test_as_a_module() -> None:
     """`python -m postroom` is the same."""
     done = subprocess.run(
-        [sys.executable, "-m", "postroom", "kitchen"],
+        [sys.executable, "-m", "postroom", "xyz"],
         env=environment({}),
         capture_output=True,
         text=True,
@@ -73,7 +73,7 @@ def test_as_a_module() -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == "Error: No such command 'kitchen'. See postroom --help.\n"
+    assert done.stderr == "Error: No such command 'xyz'. See postroom --help.\n"
 
 
 @pytest.mark.parametrize("words", [("version",), ("--help",), ("org", "--help")])

@@ -11,8 +11,9 @@ import apsw
 import pytest
 
 from postroom.domain.errors import StoreError, Unavailable
+from postroom.store.checkpoints import CHECKPOINT_PAGES
 from postroom.store.database import Transaction
-from postroom.store.sqlite import CHECKPOINT_PAGES, SqliteDatabase, connect, translated
+from postroom.store.sqlite import SqliteDatabase, connect, translated
 from tests.support.hub import beside, database_file, rows, unique
 
 pytestmark = pytest.mark.anyio

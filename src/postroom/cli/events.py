@@ -1,7 +1,7 @@
 """`postroom events`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = commands()
 
 TOGETHER = 1000
-PAUSE = 0.5
+PAUSE = 0.5  # seconds
 SUBJECTS = {"api_key": "API key", "queue": "queue", "listener": "listener", "message": "message"}
 _STYLES = {Kind.MESSAGE_PUBLISHED_OK: "green", Kind.MESSAGE_PUBLISHED_NOT_OK: "red"}
 
@@ -45,21 +45,14 @@ def events(
     show = _show_json if as_json else _show_on_terminal if on_terminal() else _show_plain
 
     async def read(hub: "Hub", organization: Organization) -> None:
-        await _print(hub, organization.id, group, show, follow)
+        async for event in _read(hub, organization.id, group, PAUSE if follow else None):
+            show(organization.id, event)
 
     Place(data, config).run_in(org, read)
 
 
-Show = Callable[[str, "Event"], None]
-
-
-async def _print(hub: "Hub", org_id: str, group: str, show: Show, follow: bool) -> None:
-    async for event in _read(hub, org_id, group, follow):
-        show(org_id, event)
-
-
-async def _read(hub: "Hub", org_id: str, group: str, follow: bool) -> AsyncIterator["Event"]:
-    """Each event once; with `follow` without end.
+async def _read(hub: "Hub", org_id: str, group: str, pause: float | None) -> AsyncIterator["Event"]:
+    """Each event once; unless `pause` is None without end, looking for more after so many seconds.
 
     Another process may add events to the last millisecond that was read, with ids below those read. So that
     millisecond is read again; `seen` are the ids of it that were given.
@@ -74,11 +67,11 @@ async def _read(hub: "Hub", org_id: str, group: str, follow: bool) -> AsyncItera
         seen = _of_last_moment(some, seen)
         if len(some) == TOGETHER:
             after = some[-1].id
-        elif not follow:
+        elif pause is None:
             return
         else:
             after = ids.lowest(ids.time_of(max(seen))) if seen else None
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
 
 
 def _of_last_moment(some: list["Event"], seen: set[str]) -> set[str]:

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ import apsw
 
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.store import queries
+from postroom.store.checkpoints import Checkpoints
 from postroom.store.database import Row, T, Transaction, Value
 
 BUSY_WAIT = 2.0
@@ -25,11 +26,9 @@ _SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -32768",
-    "PRAGMA wal_autocheckpoint = 0",  # see _Checkpoints
+    "PRAGMA wal_autocheckpoint = 0",  # see checkpoints.py
     "PRAGMA journal_size_limit = 67108864",
 )
-CHECKPOINT_PAGES = 1000
-_MOST_PAGES = 4 * CHECKPOINT_PAGES
 
 
 def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
@@ -115,7 +114,7 @@ class SqliteDatabase:
         self._sql = {name: _numbered(text) for name, text in queries.load("sqlite").items()}
         self._inside = SqliteTransaction(self._connection, self._sql)
         self.apart = _Apart(path, self._sql)
-        self._checkpoints = _Checkpoints(path, self._connection)
+        self._checkpoints = Checkpoints(connect(path), self._connection)
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query, between transactions."""
@@ -183,54 +182,6 @@ class _Apart:
     def _fetch(self, query: str, params: tuple[Value, ...]) -> list[Row]:
         with translated():
             return cast(list[Row], list(self._connection.execute(self._sql[query], params)))
-
-
-class _Checkpoints:
-    """Folds the write-ahead log into the file in a thread, so that no commit waits for it.
-
-    What was committed meanwhile is folded in the loop right after: little, and then the log starts anew
-    rather than grow for as long as writes never pause. Where the thread falls behind, writers wait for it.
-    """
-
-    def __init__(self, path: Path, writer: apsw.Connection) -> None:
-        self._writer = writer
-        self._connection = connect(path)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="postroom-checkpoint")
-        self._pages = 0
-        self._under_way: asyncio.Future[None] | None = None
-        self._closed = False
-        writer.set_wal_hook(self._committed)
-
-    def close(self) -> None:
-        """Wait for the one that is under way."""
-        self._closed = True
-        self._writer.set_wal_hook(None)
-        self._thread.shutdown()
-        self._connection.close()
-
-    async def catch_up(self) -> None:
-        """Wait while the log is long and being folded."""
-        if self._under_way and self._pages >= _MOST_PAGES:
-            await asyncio.wait([self._under_way])
-
-    def _committed(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        self._pages = pages
-        if pages >= CHECKPOINT_PAGES and not self._under_way:
-            loop = asyncio.get_running_loop()
-            self._under_way = loop.run_in_executor(self._thread, self._fold, self._connection)
-            self._under_way.add_done_callback(self._fold_rest)
-        return apsw.SQLITE_OK
-
-    def _fold_rest(self, _folded: asyncio.Future[None]) -> None:
-        self._under_way = None
-        if not self._closed:
-            self._fold(self._writer)
-
-    @staticmethod
-    def _fold(connection: apsw.Connection) -> None:
-        # A reader in the way or a full disk leaves the log as it is; the next commit asks again.
-        with suppress(apsw.BusyError, apsw.FullError, apsw.IOError):
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
 
 def _completed(body: Awaitable[T]) -> T:
