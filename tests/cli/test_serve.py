@@ -111,7 +111,7 @@ def _logged(script: str, form: str) -> str:
 
 
 def test_the_welcome_works_as_it_stands(tmp_path: Path) -> None:
-    """The printed lines, pasted into shells, attach a receiver and send it a message; so they do once more."""
+    """The printed lines, pasted into shells, attach a receiver and send it a message, also once more."""
     data, port = tmp_path / "data", two_free_ports()
     words = ("serve", "--welcome", "--port", str(port), "--data", str(data), "--allow-network", LOOPBACK)
     with background(tmp_path / "serve", *words) as serving:

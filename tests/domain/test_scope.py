@@ -12,6 +12,7 @@ from postroom.domain.scope import (
     EVERYTHING,
     PROTECTED,
     RESOURCES,
+    UNDIVIDED,
     Access,
     Scope,
     parse,
@@ -26,7 +27,12 @@ WRITE: Access = "write"
 grantable = st.sampled_from([resource for resource in RESOURCES if resource not in PROTECTED])
 access = st.sampled_from([READ, WRITE])
 some_ids = st.lists(st.sampled_from([ONE, TWO, THREE]), min_size=1, max_size=3, unique=True)
-scopes = st.lists(st.builds(Scope, grantable, access, st.just("*") | some_ids.map(tuple)), max_size=5)
+divided = st.sampled_from([r for r in RESOURCES if r not in PROTECTED | UNDIVIDED])
+scopes = st.lists(
+    st.builds(Scope, grantable, access, st.just("*"))
+    | st.builds(Scope, divided, access, some_ids.map(tuple)),
+    max_size=5,
+)
 
 
 def raw(**changes: Any) -> dict[str, Any]:
@@ -52,6 +58,13 @@ def test_all_targets_have_two_spellings(targets: object) -> None:
 def test_what_is_answered_can_be_sent_back(given_scopes: list[Scope]) -> None:
     """The documented shape keeps everything."""
     assert parse(to_raw(given_scopes)) == tuple(given_scopes)
+
+
+@pytest.mark.parametrize("resource", sorted(UNDIVIDED))
+def test_what_is_of_the_whole_organization_takes_no_ids(resource: str) -> None:
+    """Events and statistics are of the whole organization: a target list would limit nothing."""
+    assert parse([raw(resource=resource)])[0].targets == "*"
+    assert complaint([raw(resource=resource, targets=[ONE])]).field == "scopes[0].targets"
 
 
 def test_a_target_listed_twice_is_kept_once() -> None:

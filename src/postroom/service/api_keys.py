@@ -138,10 +138,11 @@ class ApiKeys:
 
     async def keep_uses(self) -> None:
         """Write down when keys were used last; until then it is in memory only."""
-        uses, self._uses = self._uses, {}
+        uses = dict(self._uses)
         if uses:
             rows = [(org_id, key_id, at) for (org_id, key_id), at in uses.items()]
             await self._ledger.commit(lambda entry: api_keys.mark_used(entry.tx, rows))
+        self._uses = {key: at for key, at in self._uses.items() if uses.get(key) != at}
 
     async def _insert(
         self, entry: Entry, org_id: str, name: str, status: Status, scopes: tuple[Scope, ...]

@@ -80,6 +80,7 @@ def _apply(connection: apsw.Connection, step: Migration, at: int) -> bool:
                 connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (step.number, step.name, at))
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has rolled it back already
+                connection.execute("ROLLBACK")
             raise
     return needed

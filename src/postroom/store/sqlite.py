@@ -136,7 +136,8 @@ class SqliteDatabase:
 
     async def version(self) -> int:
         """SQLite's data version, which own commits leave alone."""
-        return cast(int, self._connection.pragma("data_version"))
+        with translated():
+            return cast(int, self._connection.pragma("data_version"))
 
     async def close(self) -> None:
         """Close both connections; the last one to close folds the log into the file."""

@@ -154,6 +154,7 @@ class Deliver:
             read, next_due = await self._deliveries.due(*lane.key, asked)
         except Unavailable:
             lane.more = True
+            self._hungry.add(lane.key)
             raise
         finally:
             lane.loading = False

@@ -2,9 +2,14 @@
 
 import asyncio
 
+import structlog
+
+from postroom.domain.errors import Unavailable
 from postroom.service.directory import Directory
 from postroom.store.database import Database
 from postroom.workers.deliver import Deliver
+
+log = structlog.get_logger(__name__)
 
 PAUSE = 0.25
 
@@ -21,11 +26,15 @@ class Watch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        seen = await self._database.version()
+        seen: int | None = None
         while True:
+            try:
+                version = await self._database.version()
+            except Unavailable as error:
+                log.warning("store_unavailable", worker=self.name, detail=error.detail)
+            else:
+                if version != seen:
+                    seen = version
+                    self._directory.forget()
+                    self._deliver.look_everywhere()
             await asyncio.sleep(PAUSE)
-            version = await self._database.version()
-            if version != seen:
-                seen = version
-                self._directory.forget()
-                self._deliver.look_everywhere()
