@@ -89,8 +89,6 @@ def test_unknown_names() -> None:
 def test_variables_that_are_no_settings() -> None:
     """What commands read to reach a server, what the caller names, and foreign variables are let be."""
     environment = {
-        "POSTROOM_URL": "http://x",
-        "POSTROOM_API_KEY": "k",
         "POSTROOM_ORG": "o",
         "POSTROOM_X": "1",
     }

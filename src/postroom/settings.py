@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 PREFIX = "POSTROOM_"
-CLIENT_VARIABLES = frozenset({"POSTROOM_URL", "POSTROOM_API_KEY", "POSTROOM_ORG"})
-"""Variables that commands read which talk to a server; they are no settings."""
+COMMAND_VARIABLES = frozenset({"POSTROOM_ORG"})
+"""Variables that commands read; they are no settings."""
 
 # SQLite holds no single value above this.
 _LARGEST_BODY = 1_000_000_000
@@ -222,7 +222,7 @@ def _from_environment(environment: Mapping[str, str], ignore: Collection[str]) -
     for variable, value in sorted(environment.items()):
         if (
             variable.startswith(PREFIX)
-            and variable not in CLIENT_VARIABLES
+            and variable not in COMMAND_VARIABLES
             and variable not in ignore
             and value
         ):

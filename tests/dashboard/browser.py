@@ -39,6 +39,7 @@ class Browser:
         self._place = place
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._loaded = asyncio.Event()
         self.console: list[str] = []
         """What scripts threw, what the browser complained of, and the dialogues that were opened."""
 
@@ -99,6 +100,8 @@ class Browser:
         if method == "Page.javascriptDialogOpening":
             self.console.append(f"dialogue: {params['message']}")
             await self._send("Page.handleJavaScriptDialog", accept=False)
+        elif method == "Page.loadEventFired":
+            self._loaded.set()
         elif method == "Runtime.exceptionThrown":
             self.console.append(f"thrown: {params['exceptionDetails']['text']}")
         elif method == "Log.entryAdded" and params["entry"]["source"] != "network":  # an answer like 401
@@ -118,8 +121,20 @@ class Browser:
         return answer["result"]
 
     async def open(self, url: str) -> None:
-        """Go to an address, as typed."""
+        """Go to an address, as typed, and wait until its scripts have run."""
+        self._loaded.clear()
         await self.do("Page.navigate", url=url)
+        await self._load()
+
+    async def reload(self) -> None:
+        """The same page again."""
+        self._loaded.clear()
+        await self.do("Page.reload")
+        await self._load()
+
+    async def _load(self) -> None:
+        async with asyncio.timeout(DEADLINE):
+            await self._loaded.wait()
 
     async def run(self, script: str) -> Any:
         """The value of an expression in the page."""
@@ -128,8 +143,9 @@ class Browser:
         return result["result"].get("value")
 
     async def text(self, selector: str) -> str:
-        """What a reader sees of the first element; empty where there is none, or nothing is to be seen."""
-        return str(await self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+        """What a reader sees of the first such element; empty where nothing is to be seen."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        return str(await self.run(f"{found}.checkVisibility() ? {found}.innerText : ''"))
 
     async def sees(self, selector: str, words: str) -> str:
         """Wait until these words are to be seen in an element; all of its text."""

@@ -16,7 +16,7 @@ HOSTILE: Final = '<img src=x onerror="window.ran=1;alert(1)"><script>window.ran=
 COUNTERS: Final = """Object.fromEntries([...document.querySelectorAll("#counters [data-counter]")].map(
     (row) => [row.dataset.counter, [...row.querySelectorAll("td")].map((cell) => cell.innerText)]))"""
 ROWS: Final = """[...document.querySelectorAll("#%s tbody tr")].map(
-    (row) => [...row.cells].map((cell) => [...cell.querySelectorAll("span")].map((each) => each.innerText)))"""
+    (row) => [...row.cells].map((cell) => [...cell.children].map((each) => each.innerText)))"""
 ASKED: Final = "performance.getEntriesByType('resource').map((each) => each.name)"
 KEPT: Final = "[Object.values(sessionStorage), Object.values(localStorage), document.cookie]"
 
@@ -144,13 +144,13 @@ async def test_names_are_text(
 
 
 async def test_a_link_with_the_key(browser: Browser, server: Postroom, organization: Organization) -> None:
-    """The key behind the # opens the page, leaves the address bar, stays in this tab, and can be forgotten."""
+    """The key behind the # opens the page, leaves the address bar, stays in the tab, and can be forgotten."""
     await browser.open(f"{server.url}/dashboard#key={organization.key}")
     await browser.sees("#counters", "Today so far")
     assert await browser.run("location.href") == f"{server.url}/dashboard"
     assert await browser.run(KEPT) == [[organization.key], [], ""]
     assert organization.key not in json.dumps(await browser.run(ASKED))
-    await browser.do("Page.reload")
+    await browser.reload()
     await browser.sees("#queues", "There is no queue yet.")
     await browser.run("document.querySelector('#leave').click()")
     await browser.sees("#entrance", "API key")
@@ -166,3 +166,23 @@ async def test_a_server_that_is_gone(browser: Browser, server: Postroom, organiz
     server.terminate()
     await browser.sees("#trouble", "cannot be reached")
     assert await browser.run(COUNTERS) == shown
+
+
+async def test_only_while_it_is_visible(
+    browser: Browser, server: Postroom, client: Client, organization: Organization, receiver: Receiver
+) -> None:
+    """A page that nobody sees asks for nothing; when it is seen again, it shows at once what has changed."""
+    queue = await make_queue(client, "first")
+    await make_listener(client, queue, receiver.url("/"))
+    await opened(browser, server, organization.key)
+    await browser.sees("#queues", "first")
+    other = await browser.do("Target.createTarget", url="about:blank")
+    await until(lambda: browser.run("document.hidden"), bool)
+    await make_queue(client, "second")
+    asked = await browser.run(ASKED)
+    # The listener is probed five times a second: by then the page would have asked twice.
+    await receiver.received("/alive", len(receiver.got("/alive")) + 20)
+    assert await browser.run(ASKED) == asked
+    await browser.do("Target.closeTarget", targetId=other["targetId"])
+    await browser.do("Page.bringToFront")
+    await browser.sees("#queues", "second")

@@ -29,19 +29,26 @@ Scopes = Annotated[
         " may do all with queues, listeners and messages, and read events, schemas and stats.",
     ),
 ]
+Everything = Annotated[
+    bool,
+    typer.Option(
+        "--everything", help="The key may do everything, as an organization's first key; instead of scopes."
+    ),
+]
 
 
 @app.command("create", cls=Command)
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     scopes: Scopes = None,
+    everything: Everything = False,
     org: Org = None,
     data: Data = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Make an API key, and show its secret this once."""
-    granted = tuple(_scope(text) for text in scopes) if scopes else scope.DEFAULT
+    granted = _granted(scopes, everything)
     made, secret = Place(data, config).run_in(
         org, lambda hub, found: hub.api_keys.create(found.id, name, scopes=granted)
     )
@@ -49,6 +56,14 @@ def create(
         show_json({"api_key": secret, "key": _shape(made)})
     else:
         show_fields({"name": made.name, "id": made.id, "api_key": secret}, "The key is shown only this once.")
+
+
+def _granted(scopes: list[str] | None, everything: bool) -> tuple[Scope, ...]:
+    if scopes and everything:
+        raise Invalid("scopes", "give either --scope or --everything")
+    if everything:
+        return scope.EVERYTHING
+    return tuple(_scope(text) for text in scopes) if scopes else scope.DEFAULT
 
 
 @app.command("list", cls=Command)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 NAME = "example.com/dev"
 LOOPBACK = "127.0.0.1"
-DASHBOARD_PATH: str | None = None
-"""Where the dashboard is; None as long as there is none."""
+DASHBOARD_PATH: str | None = "/dashboard"
+"""Where the dashboard is."""
 
 _NEW = """
 There was no organization yet, so here is one:

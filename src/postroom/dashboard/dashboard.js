@@ -6,7 +6,6 @@ const MOST_ROWS = 500;
 const WINDOWS = ["last_24_hours", "last_1_hours", "today_so_far"];
 const SECTIONS = { counters: showCounters, queues: showQueues, listeners: showListeners, events: showEvents };
 const COUNTS = ["accepted", "acknowledged", "pending", "missed", "discarded"];
-
 const at = (id) => document.getElementById(id);
 const failed = (status, words) => Object.assign(new Error(words), { status });
 let key = null; // as long as there is one, it is asked with
@@ -27,8 +26,8 @@ async function ask(path, signal) {
   now = Date.parse(response.headers.get("Date")) || Date.now();
   const answer = await response.json().catch(() => null);
   const words = answer?.detail ?? "nothing that can be read";
-  if (!response.ok || !answer) throw failed(response.status, `The server answered ${response.status}: ${words}.`);
-  return answer;
+  if (response.ok && answer) return answer;
+  throw failed(response.status, `The server answered ${response.status}: ${words}.`);
 }
 
 async function refresh() {
@@ -141,7 +140,8 @@ function made(cells) {
     const place = Object.assign(row.insertCell(), { role: "cell", className: kind });
     place.dataset.label = label;
     const spans = words.map((textContent) => Object.assign(document.createElement("span"), { textContent }));
-    place.append(...spans.flatMap((span, index) => [span, index % 2 ? " " : "\u00a0"])); // a pair is one line's
+    // Words come in pairs, a kind and a name, which stay on one line.
+    place.append(...spans.flatMap((span, index) => [index === 0 ? "" : index % 2 ? "\u00a0" : " ", span]));
   }
   return row;
 }

@@ -58,11 +58,12 @@ class Hub:
         """Take up the clock and the series of totals where the last process left them.
 
         Raises:
-            Unavailable: the database cannot be written.
+            Unavailable: the database cannot be read, or a new series not be written.
         """
         # A millisecond later, so that ids minted from now on are above all that were.
         self.clock.hold(await usage.last_time(self.database) + 1)
-        await self.mark_alive()
+        if self.series not in await usage.every_series(self.database):
+            await self.mark_alive()
 
     async def mark_alive(self) -> None:
         """Write that this process is alive, which shows that the database can be written.
