@@ -46,8 +46,9 @@ class Process:
         self._deliver = Deliver(hub.deliveries, transports[0], hub.clock, *limits)
         hub.outbox.attach(self._deliver)
         self._loops = _loops(settings, hub, transports[1], self._deliver)
-        site = Site(hub, self.ready, settings.body_limit, settings.public_url)
-        self._server = Server(App(site, others=pages()), bound, settings.stop_timeout)
+        timeout = settings.request_timeout
+        site = Site(hub, self.ready, settings.body_limit, timeout, settings.public_url)
+        self._server = Server(App(site, others=pages()), bound, timeout, settings.stop_timeout)
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Run everything in `tasks`; returns when requests are accepted."""

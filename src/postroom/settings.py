@@ -91,6 +91,9 @@ class Settings(BaseModel):
     body_limit: Whole = Field(
         1_048_576, ge=1, le=_LARGEST_BODY, description="Largest request body that is accepted, in bytes."
     )
+    request_timeout: Span = Field(
+        30, description="Seconds within which a request must have come in, its head and then its body."
+    )
     schedule: tuple[Wait, ...] = Field(
         (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400),
         min_length=1,

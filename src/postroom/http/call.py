@@ -17,13 +17,14 @@ LONGEST_LIST = 1000
 class Site(msgspec.Struct, frozen=True):
     """What all requests share: the services, whether the process is ready, and its limits.
 
-    `ready` raises Unavailable when it is not. `public_url` is the base of links, without a slash at its
-    end; empty for the address that the request was sent to.
+    `ready` raises Unavailable when it is not. `body_limit` is in bytes, `body_time` in seconds. `public_url`
+    is the base of links, without a slash at its end; empty for the address that a request was sent to.
     """
 
     hub: Hub
     ready: Callable[[], Awaitable[None]]
     body_limit: int
+    body_time: float
     public_url: str
 
 

@@ -26,7 +26,7 @@ from postroom.http.call import Call, Operation, Site
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-BODY_TIME, DISCARD_TIME = 30.0, 1.0  # seconds
+DISCARD_TIME = 1.0  # seconds
 MOST_PARAMETERS = 20
 MOST_DISCARDED = 8 * 2**20  # bytes
 _ACCEPTABLE = {b"*/*", b"application/json"}
@@ -50,7 +50,7 @@ async def admit(site: Site, operation: Operation, scope: Scope, receive: Receive
     body = None
     if operation.body is not None:
         _check_content_type(headers.get(b"content-type"))
-        body = _decoded(operation.body, await _read(receive, headers, site.body_limit))
+        body = _decoded(operation.body, await _read(site, receive, headers))
     return Call(site, _base(site, scope, headers), path, query, body, key)
 
 
@@ -108,23 +108,23 @@ def _check_content_type(content_type: bytes | None) -> None:
         raise UnsupportedMediaType("send JSON, with the header Content-Type: application/json")
 
 
-async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+async def _read(site: Site, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     """The body.
 
     Raises:
         TooLarge: it is over the limit.
         Malformed: it did not come in time, or not whole.
     """
-    length = headers.get(b"content-length", b"0")
+    limit, length = site.body_limit, headers.get(b"content-length", b"0")
     if not length.isdigit() or int(length) > limit:
         if b"expect" not in headers:  # who asks first has sent nothing yet
             await _discard(receive)
         raise _too_large(limit)
     try:
-        async with asyncio.timeout(BODY_TIME):
+        async with asyncio.timeout(site.body_time):
             return await _whole(receive, limit)
     except TimeoutError as error:
-        raise Malformed(f"the body did not arrive within {BODY_TIME:.0f} seconds") from error
+        raise Malformed(f"the body did not arrive within {site.body_time:g} seconds") from error
 
 
 async def _part(receive: Receive) -> tuple[bytes, bool]:

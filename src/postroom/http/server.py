@@ -35,7 +35,26 @@ def address_of(bound: socket.socket) -> str:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Uvicorn's HTTP/1.1, with a problem as the answer to what is no HTTP."""
+    """Uvicorn's HTTP/1.1, with a bound on the time of a request's head, and problems in our form."""
+
+    head_time = 0.0  # seconds
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._expect_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
         body = encode(problem(400, f"the request cannot be read: {msg}"))
@@ -45,6 +64,15 @@ class _Protocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+    def _expect_head(self) -> None:
+        self._stop_waiting()
+        self._patience = self.loop.call_later(self.head_time, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
 
 class _Uvicorn(uvicorn.Server):
@@ -64,15 +92,15 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Server:
-    """Serves the application on a bound socket."""
+    """Serves the application on a bound socket; `head_time` and `patience`, at the end, are in seconds."""
 
-    def __init__(self, app: App, bound: socket.socket, patience: float) -> None:
+    def __init__(self, app: App, bound: socket.socket, head_time: float, patience: float) -> None:
         self._app = app
         self._bound = bound
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http=_Protocol,
+                http=type("Protocol", (_Protocol,), {"head_time": head_time}),
                 ws="none",
                 lifespan="off",
                 access_log=False,
@@ -96,7 +124,7 @@ class Server:
     async def stop(self) -> None:
         """Accept no more connections, answer what has come, and let `run` end."""
         self._app.draining = True
-        for listening in self._uvicorn.servers:
+        for listening in getattr(self._uvicorn, "servers", ()):  # none before it has started
             listening.close()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + DRAIN_TIME

@@ -136,7 +136,7 @@ class Deliver:
     async def _hasten(self, lane: LaneQueue) -> None:
         """What waited for a listener that was off or dead goes on at once."""
         try:
-            while await self._deliveries.hasten(*lane.key):
+            while not self._stopping and await self._deliveries.hasten(*lane.key):
                 lane.more = True
                 self._consider(lane)
                 await asyncio.sleep(0)
