@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from msgspec.json import encode
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from postroom.http.app import App
-from postroom.http.problems import problem
+from postroom.http.protocol import Protocol
 
 KEEPALIVE = 75  # seconds; longer than the idle time of common proxies and clients
 DRAIN_TIME = 0.5  # seconds
@@ -32,47 +30,6 @@ def address_of(bound: socket.socket) -> str:
     """Where a client reaches the socket, as the beginning of a URL."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-class _Protocol(HttpToolsProtocol):
-    """Uvicorn's HTTP/1.1, with a bound on the time of a request's head, and problems in our form."""
-
-    head_time = 0.0  # seconds
-    _patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        self._expect_head()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._stop_waiting()
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        body = encode(problem(400, f"the request cannot be read: {msg}"))
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
-
-    def _expect_head(self) -> None:
-        self._stop_waiting()
-        self._patience = self.loop.call_later(self.head_time, self.transport.close)
-
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
 
 
 class _Uvicorn(uvicorn.Server):
@@ -100,7 +57,7 @@ class Server:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http=type("Protocol", (_Protocol,), {"head_time": head_time}),
+                http=type("Protocol", (Protocol,), {"head_time": head_time}),
                 ws="none",
                 lifespan="off",
                 access_log=False,

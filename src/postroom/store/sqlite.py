@@ -114,6 +114,7 @@ class SqliteDatabase:
         self._sql = {name: _numbered(text) for name, text in queries.load("sqlite").items()}
         self._inside = SqliteTransaction(self._connection, self._sql)
         self.apart = _Apart(path, self._sql)
+        self._version, self._asked_at = 0, -1.0
         self._checkpoints = Checkpoints(connect(path), self._connection)
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
@@ -135,9 +136,13 @@ class SqliteDatabase:
         return result
 
     async def version(self) -> int:
-        """SQLite's data version, which own commits leave alone."""
-        with translated():
-            return cast(int, self._connection.pragma("data_version"))
+        """SQLite's data version, which own commits leave alone; asked for once a turn of the loop."""
+        turn = asyncio.get_running_loop().time()
+        if turn != self._asked_at:
+            with translated():
+                self._version = cast(int, self._connection.execute("PRAGMA data_version").get)
+            self._asked_at = turn
+        return self._version
 
     async def close(self) -> None:
         """Close both connections; the last one to close folds the log into the file."""
