@@ -136,12 +136,12 @@ class SqliteDatabase:
         return result
 
     async def version(self) -> int:
-        """SQLite's data version, which own commits leave alone; asked for once a turn of the loop."""
-        turn = asyncio.get_running_loop().time()
-        if turn != self._asked_at:
+        """SQLite's data version, which own commits leave alone; asked for once a millisecond."""
+        now = asyncio.get_running_loop().time()  # uvloop's, in whole milliseconds
+        if now != self._asked_at:
             with translated():
                 self._version = cast(int, self._connection.execute("PRAGMA data_version").get)
-            self._asked_at = turn
+            self._asked_at = now
         return self._version
 
     async def close(self) -> None:
