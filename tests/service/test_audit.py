@@ -24,6 +24,19 @@ async def test_nothing_to_complain_about(tmp_path: Path) -> None:
         assert await hub.audit.differences() == []
 
 
+async def test_it_reads_beside_a_writer(tmp_path: Path) -> None:
+    """Somebody else's write under way neither holds it up nor shows in it."""
+    async with opened(tmp_path, MovingClock()) as hub:
+        here = await place(hub)
+        await here.listener()
+        await here.send_many(2)
+        with beside(tmp_path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE listener_counts SET accepted = accepted + 1")
+            assert await hub.audit.differences() == []
+            connection.execute("ROLLBACK")
+
+
 @pytest.mark.parametrize(
     ("damage", "counted", "facts"),
     [

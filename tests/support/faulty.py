@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from postroom.domain.errors import Unavailable
-from postroom.store.database import Database, Row, T, Transaction, Value
+from postroom.store.database import Database, Reader, Row, T, Transaction, Value
 
 
 class Faulty:
@@ -35,6 +35,11 @@ class Faulty:
         """As the database does, unless it is the one that fails."""
         self._pass()
         return await self._database.transaction(body)
+
+    async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
+        """As the database does, unless it is the one that fails."""
+        self._pass()
+        return await self._database.snapshot(body)
 
     async def version(self) -> int:
         """As the database does, unless it is the one that fails."""

@@ -9,7 +9,7 @@ from postroom.domain.listener import Counts
 from postroom.domain.usage import NAMES, NOTHING, plus
 from postroom.store import deliveries, listeners, usage
 from postroom.store import organizations as organizations_store
-from postroom.store.database import Database, Transaction
+from postroom.store.database import Database, Reader
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -32,22 +32,22 @@ class Audit:
     async def differences(self) -> list[Difference]:
         """Every count that the facts contradict; none, if Postroom keeps its promises.
 
-        Each organization is read in one transaction, so that nothing changes between counts and facts.
+        Each organization is read in one state of the database: nothing changes between counts and facts.
         """
         found: list[Difference] = []
         for organization in await organizations_store.every(self._database):
-            found += await self._database.transaction(partial(self._of, organization.id))
+            found += await self._database.snapshot(partial(self._of, organization.id))
         return found
 
-    async def _of(self, org_id: str, tx: Transaction) -> list[Difference]:
-        return await _of_listeners(tx, org_id) + await _of_counters(tx, org_id, self._clock() - DAY)
+    async def _of(self, org_id: str, reader: Reader) -> list[Difference]:
+        return await _of_listeners(reader, org_id) + await _of_counters(reader, org_id, self._clock() - DAY)
 
 
-async def _of_listeners(tx: Transaction, org_id: str) -> list[Difference]:
+async def _of_listeners(reader: Reader, org_id: str) -> list[Difference]:
     """As accepted = delivered + pending + failed + discarded, the counts tell how many are pending."""
-    counts = await listeners.every_count(tx, org_id)
-    living = {listener.id for listener in await listeners.of(tx, org_id)}
-    rows = await deliveries.pending_counts(tx, org_id)
+    counts = await listeners.every_count(reader, org_id)
+    living = {listener.id for listener in await listeners.of(reader, org_id)}
+    rows = await deliveries.pending_counts(reader, org_id)
     differences = []
     for listener_id in sorted(living | counts.keys()):
         counted = counts.get(listener_id, Counts()).pending
@@ -57,12 +57,12 @@ async def _of_listeners(tx: Transaction, org_id: str) -> list[Difference]:
     return [each for each in differences if each.counted != each.facts]
 
 
-async def _of_counters(tx: Transaction, org_id: str, edge: int) -> list[Difference]:
+async def _of_counters(reader: Reader, org_id: str, edge: int) -> list[Difference]:
     """The running totals since the edge, ms, are the events since then, counted one by one."""
-    (totals, *_) = await usage.totals_since(tx, org_id, (edge, edge, edge))
+    (totals, *_) = await usage.totals_since(reader, org_id, (edge, edge, edge))
     facts = NOTHING
-    for series in await usage.every_series(tx):
-        facts = plus(facts, await usage.count(tx, org_id, series, edge))
+    for series in await usage.every_series(reader):
+        facts = plus(facts, await usage.count(reader, org_id, series, edge))
     return [
         Difference(org_id, None, name, counted, fact)
         for name, counted, fact in zip(NAMES, totals, facts, strict=True)

@@ -46,6 +46,13 @@ class Database(Reader, Protocol):
             Unavailable: the database is busy, full or out of reach; nothing was changed.
         """
 
+    async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
+        """Run `body`, which only reads, on one state of the database; nobody's writes wait for it.
+
+        Raises:
+            Unavailable: the database is out of reach.
+        """
+
     async def version(self) -> int:
         """A number that changes when another process writes."""
 

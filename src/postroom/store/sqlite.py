@@ -18,7 +18,7 @@ import apsw
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.store import queries
 from postroom.store.checkpoints import Checkpoints
-from postroom.store.database import Row, T, Transaction, Value
+from postroom.store.database import Reader, Row, T, Transaction, Value
 
 BUSY_WAIT = 2.0
 _BUSY_PAUSE = 0.005
@@ -134,6 +134,15 @@ class SqliteDatabase:
                 self._roll_back()
                 raise
         return result
+
+    async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
+        """Run `body` between BEGIN and ROLLBACK, without the right to write."""
+        with translated():
+            self._connection.execute("BEGIN")
+            try:
+                return _completed(body(self._inside))
+            finally:
+                self._roll_back()
 
     async def version(self) -> int:
         """SQLite's data version, which own commits leave alone; asked for once a millisecond."""
