@@ -230,7 +230,7 @@ async def test_the_readmes_first_message(tmp_path: Path) -> None:
     assert ours <= documented
 
 
-COMMON = ("--org", "--data", "--config", "--json")
+COMMON = ("--org", "--data", "--database", "--config", "--json")
 
 
 def leaves(command: Any, path: tuple[str, ...] = ("postroom",)) -> Iterator[tuple[str, Any]]:

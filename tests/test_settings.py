@@ -114,6 +114,7 @@ def test_bad_network(network: str, why: str) -> None:
     ("name", "lowest", "highest"),
     [
         ("port", "0", "65535"),
+        ("lease_time", "1", "3153600000"),
         ("jitter", "0", "1"),
         ("body_limit", "1", "1000000000"),
         ("event_retention", "2", "36500"),
@@ -175,6 +176,100 @@ def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
 def test_an_empty_directory_is_none(tmp_path: Path) -> None:
     """An empty `data` would be the working directory by surprise."""
     assert refused(file=toml(tmp_path, 'data = ""'))[0].endswith("'' should be a path")
+
+
+def test_a_directory_is_no_url(tmp_path: Path) -> None:
+    """A database given as `data` would be a directory with a strange name and a password in it."""
+    (line,) = refused({"data": "postgresql://u:hidden@h/d"})
+    assert line == (
+        "data (option --data): 'postgresql://u:***@h/d' should be a directory; "
+        "name a PostgreSQL database with --database"
+    )
+
+
+@pytest.mark.parametrize("name", ["database_connections", "processes", "lease_time"])
+def test_bounds_of_sharing(name: str) -> None:
+    """A process needs two connections, a server one process, and a lease a second."""
+    shared = {"database": "postgresql://h/d"}
+    least = {"database_connections": 2, "processes": 1, "lease_time": 1}[name]
+    assert getattr(load({**shared, name: str(least)}, {}, None), name) == least
+    assert len(refused({**shared, name: str(least - 1)})) == 1
+
+
+def test_the_address_of_the_database(tmp_path: Path) -> None:
+    """It is the setting `database`, or the file in `data`; a data directory beside `database` is let be."""
+    file = toml(tmp_path, 'data = "/srv/x"\n')
+    assert load({}, {}, file).address == load({}, {}, file).shown_database == "sqlite:/srv/x/postroom.db"
+    settings = load({"database": "postgresql://u:hidden@h/d"}, {"POSTROOM_DATA": "/srv/y"}, file)
+    assert settings.address == "postgresql://u:hidden@h/d"
+    assert settings.shown_database == "postgresql://u:***@h/d"
+
+
+def test_two_places(tmp_path: Path) -> None:
+    """An option --data beside a database, given wherever, is refused; nobody can say which was meant."""
+    url = "postgresql://u:hidden@h/d"
+    end = "too; leave one of them out"
+    assert refused({"data": "here", "database": url}) == [
+        f"data (option --data): 'here' given, but database (option --database) {end}"
+    ]
+    assert refused({"data": "here"}, {"POSTROOM_DATABASE": url}) == [
+        f"data (option --data): 'here' given, but database (environment variable POSTROOM_DATABASE) {end}"
+    ]
+    file = toml(tmp_path, f'database = "{url}"\n')
+    assert refused({"data": "here"}, file=file) == [
+        f"data (option --data): 'here' given, but database ({file}, key database) {end}"
+    ]
+    assert load({"data": "here", "database": ""}, {}, file).database == ""
+
+
+def test_several_processes_need_a_shared_database() -> None:
+    """More than one process without a database is one complaint; with a bad database that one is enough."""
+    assert load({"processes": "2", "database": "postgresql://h/d"}, {}, None).processes == 2
+    assert refused(environment={"POSTROOM_PROCESSES": "2"}) == [
+        "processes (environment variable POSTROOM_PROCESSES): '2' should be 1 where the setting database is "
+        "empty: an embedded database has one"
+    ]
+    (line,) = refused({"processes": "2", "database": "mysql://h/d"})
+    assert line.startswith("database (option --database): 'mysql://h/d' should be a PostgreSQL URL such as")
+
+
+def test_a_file_as_database() -> None:
+    """Who gives a file as `database` learns of --data."""
+    (line,) = refused({"database": "sqlite:/srv/postroom.db"})
+    assert line == (
+        "database (option --database): 'sqlite:/srv/postroom.db' should be a PostgreSQL URL; "
+        "name the directory of an embedded database with --data"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "text"),
+    [
+        ({"database": "mysql://u:hidden@h/d"}, {}, ""),
+        ({"databases": "postgresql://u:hidden@h/d"}, {}, ""),
+        ({}, {"POSTROOM_DATABASE_URL": "postgresql://u:hidden@h/d"}, ""),
+        ({}, {"POSTROOM_DB": "host=h password=hidden"}, ""),
+        ({"public_url": "https://u:hidden@h"}, {}, ""),
+        ({}, {}, 'database = {url = "postgresql://h/d", password = "hidden"}'),
+        ({}, {}, 'database = ["postgresql://u:hidden@h/d"]'),
+        ({}, {}, '[postgres]\nurl = "postgresql://u:hidden@h/d"'),
+    ],
+)
+def test_no_complaint_has_a_password(
+    tmp_path: Path, arguments: dict[str, str], environment: dict[str, str], text: str
+) -> None:
+    """A password is not repeated, wherever it was given and whatever is wrong with it."""
+    (line,) = refused(arguments, environment, toml(tmp_path, text))
+    assert "hidden" not in line
+
+
+def test_settings_show_no_password() -> None:
+    """Neither settings nor the error about them have the password in their text."""
+    url = "postgresql://u:hidden@h/d"
+    assert "hidden" not in f"{load({'database': url}, {}, None)!r}"
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"database": "mysql://u:hidden@h/d"})
+    assert "hidden" not in str(caught.value)
 
 
 def test_frozen() -> None:

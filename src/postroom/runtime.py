@@ -2,15 +2,19 @@
 
 import asyncio
 import gc
+import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from postroom.dashboard.pages import pages
-from postroom.domain.clock import DAY, SECOND, HeldClock, system_clock
-from postroom.domain.errors import StoreError, Unavailable
+from postroom.domain.clock import DAY, MINUTE, SECOND, HeldClock, SharedClock, system_clock
+from postroom.domain.errors import NotFound, StoreError, Unavailable
+from postroom.domain.listener import EVERY_SLOT
 from postroom.domain.retry import Policy
 from postroom.http.app import App
 from postroom.http.call import Site
@@ -18,34 +22,46 @@ from postroom.http.server import Server, address_of, bind
 from postroom.service.hub import Hub
 from postroom.service.retention import Retention
 from postroom.settings import Settings
-from postroom.store import lock
-from postroom.store.migrate import Migration, migrate
-from postroom.store.sqlite import SqliteDatabase
+from postroom.store import drivers, lock
+from postroom.store.database import Database
+from postroom.store.steps import Migration
+from postroom.workers.courier import Courier
 from postroom.workers.deliver import Deliver
+from postroom.workers.member import Member
 from postroom.workers.probe import Probe
 from postroom.workers.sweep import Sweep
 from postroom.workers.transport import Transport
 from postroom.workers.watch import Watch
 
-SERVER_SERIES, COMMAND_SERIES = 0, 1
 _READY_KEPT = SECOND
+_SWEEPER = 0  # whoever holds this slot sweeps
+_FLUSHERS = 2
+_COMMAND_LEASE = MINUTE
+_FOR_GOOD = 36_500 * DAY
 
 
 class Process:
     """A server at work: its services, where it listens, its workers."""
 
     def __init__(
-        self, settings: Settings, hub: Hub, bound: socket.socket, transports: tuple[Transport, Transport]
+        self,
+        settings: Settings,
+        opened: "Opened",
+        bound: socket.socket,
+        transports: tuple[Transport, Transport],
     ) -> None:
-        self.hub = hub
+        self.hub = hub = opened.hub
         self.url = address_of(bound)
         self._patience = settings.stop_timeout
         self._tasks: list[asyncio.Task[None]] = []
         self._ready_at = 0
         limits = settings.listener_concurrency, settings.delivery_concurrency
-        self._deliver = Deliver(hub.deliveries, transports[0], hub.clock, *limits)
+        held = EVERY_SLOT if hub.database.channel is None else frozenset[int]()
+        self._deliver = Deliver(hub.deliveries, transports[0], hub.clock, *limits, held)
         hub.outbox.attach(self._deliver)
-        self._loops = _loops(settings, hub, transports[1], self._deliver)
+        watch = Watch(hub, self._deliver)
+        self._sharing = _sharing(settings, opened, self._deliver, watch)
+        self._loops = [watch, *self._sharing, *_loops(settings, hub, transports[1], self._deliver)]
         timeout = settings.request_timeout
         site = Site(hub, self.ready, settings.body_limit, timeout, settings.public_url)
         self._server = Server(App(site, others=pages()), bound, timeout, settings.stop_timeout)
@@ -64,6 +80,7 @@ class Process:
         for task in self._tasks[2:-1]:
             task.cancel()
         await self._keep_last_uses()
+        await self._leave()
         self.hub.ledger.close()
 
     async def ready(self) -> None:
@@ -75,7 +92,7 @@ class Process:
         if any(task.done() for task in self._tasks):
             raise Unavailable("a worker has stopped; this process is about to end")
         if not self._ready_at < self.hub.clock() < self._ready_at + _READY_KEPT:
-            await self.hub.mark_alive()
+            await self.hub.membership.mark_alive()
             self._ready_at = self.hub.clock()
 
     async def ended(self) -> None:
@@ -89,15 +106,36 @@ class Process:
         with suppress(Unavailable):  # when keys were used last is not worth failing to stop
             await self.hub.api_keys.keep_uses()
 
+    async def _leave(self) -> None:
+        with suppress(Unavailable):  # the lease then ends by itself
+            await self.hub.membership.leave()
+        for courier in self._sharing[:1]:
+            await courier.say_slots_are_free()
 
-def _loops(settings: Settings, hub: Hub, probing: Transport, deliver: Deliver) -> tuple[Probe, Sweep, Watch]:
+
+def _sharing(
+    settings: Settings, opened: "Opened", deliver: Deliver, watch: Watch
+) -> tuple[Courier, Member] | tuple[()]:
+    """What a process has that shares its database with others."""
+    hub = opened.hub
+    if hub.database.channel is None:
+        return ()
+    courier = Courier(hub.database.channel, deliver, hub.membership.own, watch.look_everywhere)
+    member = Member(
+        hub.membership, deliver, settings.lease_time, opened.keep_time, courier.say_slots_are_free
+    )
+    courier.when_slots_are_free(member.look)
+    hub.outbox.attach(courier)
+    return courier, member
+
+
+def _loops(settings: Settings, hub: Hub, probing: Transport, deliver: Deliver) -> tuple[Probe, Sweep]:
     pauses = _ms(settings.liveness_interval_busy), _ms(settings.liveness_interval_idle)
     ages = round(settings.message_retention * DAY), round(settings.event_retention * DAY)
     retention = Retention(hub.ledger, hub.database, hub.clock, *ages)
     return (
-        Probe(hub.probes, probing, hub.clock, *pauses),
-        Sweep(retention, hub.api_keys, settings.sweep_interval),
-        Watch(hub.database, hub.directory, deliver),
+        Probe(hub.probes, probing, hub.clock, *pauses, deliver.holds),
+        Sweep(retention, hub.api_keys, settings.sweep_interval, lambda: _SWEEPER in deliver.held),
     )
 
 
@@ -106,20 +144,20 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
     """A server; leaving the block stops it, and loses nothing that was accepted.
 
     Raises:
-        StoreError: the data directory is in use, or of a newer version.
+        StoreError: the data directory is in use, or the database of a newer version.
+        Unavailable: the database is out of reach.
         OSError: the address cannot be listened on.
     """
-    _make(settings.data)
-    allowed = settings.allow_network
-    with lock.held(settings.data / "postroom.lock"), bind(settings.host, settings.port) as bound:
-        migrate(_file(settings), system_clock)
+    allowed, shared = settings.allow_network, settings.processes > 1
+    with _alone(settings), bind(settings.host, settings.port, shared=shared) as bound:
+        await drivers.migrate(settings.address, system_clock)
         async with (
-            opened(settings, SERVER_SERIES) as hub,
+            opened(settings, serves=True) as found,
             Transport(allowed, settings.delivery_timeout) as delivering,
             Transport(allowed, settings.liveness_timeout) as probing,
             asyncio.TaskGroup() as tasks,
         ):
-            process = Process(settings, hub, bound, (delivering, probing))
+            process = Process(settings, found, bound, (delivering, probing))
             try:
                 await process.start(tasks)
                 yield process
@@ -128,58 +166,103 @@ async def running(settings: Settings) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def commanding(settings: Settings) -> AsyncIterator[Hub]:
-    """The services for one command, beside a server or without one.
+async def commanding(settings: Settings, *, may_make: bool = True) -> AsyncIterator[Hub]:
+    """The services for one command, beside servers or without one.
 
     Raises:
+        NotFound: there is no database, and it `may` not be made.
         StoreError: the database cannot be used, or a server of an older version is at work on it.
-        Unavailable: the database is busy or full.
+        Unavailable: the database is busy, full or out of reach.
     """
-    prepare(settings)
-    async with opened(settings, COMMAND_SERIES) as hub, asyncio.TaskGroup() as tasks:
-        tasks.create_task(hub.ledger.run())
+    if not may_make and not await drivers.exists(settings.address):
+        raise NotFound(
+            f"there is nothing of Postroom in {settings.shown_database}; give another --database or --data,"
+            " or begin with postroom org create NAME"
+        )
+    await prepare(settings)
+    async with opened(settings, serves=False) as found, asyncio.TaskGroup() as tasks:
+        tasks.create_task(found.hub.ledger.run())
         try:
-            yield hub
+            yield found.hub
         finally:
-            hub.ledger.close()
+            found.hub.ledger.close()
 
 
-def prepare(settings: Settings) -> list[Migration]:
-    """Make the data directory and bring its database to this version; answers what was applied.
+async def prepare(settings: Settings) -> list[Migration]:
+    """Make the database and bring it to this version; answers what was applied.
 
     Raises:
         StoreError: the database is of a newer version, or a server is at work on an older one.
+        Unavailable: it is busy, full or out of reach.
     """
 
     def refuse_beside_a_server() -> None:
         with lock.held(settings.data / "postroom.lock"):
             pass
 
-    _make(settings.data)
-    return migrate(_file(settings), system_clock, refuse_beside_a_server)
+    if not settings.database:
+        _make(settings.data)
+    return await drivers.migrate(settings.address, system_clock, refuse_beside_a_server)
+
+
+class Opened(NamedTuple):
+    """The services over a database; `keep_time` sets their clock by the one that its processes share."""
+
+    hub: Hub
+    keep_time: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
-async def opened(settings: Settings, series: int) -> AsyncIterator[Hub]:
-    """The services over the database, writing this series of totals.
+async def opened(settings: Settings, *, serves: bool) -> AsyncIterator[Opened]:
+    """The services over the database, of a process that serves or of a command.
 
     Raises:
         StoreError: the database cannot be used.
-        Unavailable: it is busy or full.
+        Unavailable: it is busy, full or out of reach.
     """
-    database = SqliteDatabase(_file(settings))
+    database = await drivers.open_database(settings.address, settings.database_connections)
     try:
+        clock = SharedClock()
+        keep_time = partial(_keep_time, database, clock)
+        await keep_time()
         policy = Policy(tuple(_ms(wait) for wait in settings.schedule), settings.jitter)
-        alone = series == SERVER_SERIES  # commands share a series
-        hub = Hub(database, HeldClock(system_clock), series=series, alone=alone, policy=policy)
+        who = _who(database, serves=serves, lease=_ms(settings.lease_time))
+        hub = Hub(
+            database, HeldClock(clock), *who, flushers=_FLUSHERS if database.channel else 1, policy=policy
+        )
         await hub.prepare()
-        yield hub
+        yield Opened(hub, keep_time)
+        with suppress(Unavailable):  # the series are free when their leases end
+            await hub.ledger.leave()
     finally:
         await database.close()
 
 
-def _file(settings: Settings) -> Path:
-    return settings.data / "postroom.db"
+def _who(database: Database, *, serves: bool, lease: int) -> tuple[str, int]:
+    """The name of this process, and its lease in ms; the only server of a file keeps its series for good."""
+    if not serves:
+        return f"command-{secrets.token_hex(8)}", _COMMAND_LEASE
+    if database.channel is None:
+        return "server", _FOR_GOOD
+    return f"server-{secrets.token_hex(8)}", lease
+
+
+async def _keep_time(database: Database, clock: SharedClock) -> None:
+    if database.channel is not None:
+        before = system_clock()
+        shared = await database.now()
+        clock.set(shared, before, system_clock())
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """For as long as it serves, nobody else does from the same directory."""
+    if settings.database:
+        yield
+    else:
+        _make(settings.data)
+        with lock.held(settings.data / "postroom.lock"):
+            yield
 
 
 def _make(directory: Path) -> None:

@@ -9,9 +9,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from postroom.domain.database import postgresql, without_password
 
 PREFIX = "POSTROOM_"
 COMMAND_VARIABLES = frozenset({"POSTROOM_ORG"})
@@ -32,10 +43,20 @@ def _network(value: object) -> IPv4Network | IPv6Network:
         raise ValueError(f"should be a network such as 10.0.0.0/8 or fd00::/8 ({error})") from error
 
 
-def _not_empty(value: object) -> object:
+def _directory(value: object) -> object:
     if value == "":
         raise ValueError("should be a path")
+    if isinstance(value, str) and value.startswith(("postgres://", "postgresql://")):
+        raise ValueError("should be a directory; name a PostgreSQL database with --database")
     return value
+
+
+def _database(value: object) -> object:
+    if value == "" or not isinstance(value, str):
+        return value
+    if value.startswith("sqlite:"):
+        raise ValueError("should be a PostgreSQL URL; name the directory of an embedded database with --data")
+    return postgresql(value)
 
 
 def _base_url(value: object) -> object:
@@ -72,16 +93,29 @@ Days = Annotated[Number, Field(ge=0, le=_LONGEST / 86_400)]
 class Settings(BaseModel):
     """Everything an operator can set. Durations are seconds, retentions are days."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
-    data: Annotated[Path, BeforeValidator(_not_empty)] = Field(
+    data: Annotated[Path, BeforeValidator(_directory)] = Field(
         Path("postroom-data"),
-        description="Directory of the database and its lock; made if it does not exist.",
+        description="Directory of the embedded database and its lock; made if it does not exist.",
+    )
+    # It may have a password: to be shown only as `shown_database`.
+    database: Annotated[str, BeforeValidator(_database)] = Field(
+        "",
+        repr=False,
+        description="PostgreSQL database, as postgresql://user:password@host:5432/name; when empty, the"
+        " embedded database in data.",
+    )
+    database_connections: Whole = Field(
+        8, ge=2, description="Most connections that each process opens to PostgreSQL."
     )
     host: str = Field(
         "127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 is every IPv4 address."
     )
     port: Whole = Field(8080, ge=0, le=65535, description="TCP port to listen on; 0 takes any free port.")
+    processes: Whole = Field(
+        1, ge=1, description="Processes that serve at the address together; more than one need database."
+    )
     public_url: Annotated[str, BeforeValidator(_base_url)] = Field(
         "", description="Base of the links in answers; when empty, the Host of each request is used."
     )
@@ -131,6 +165,9 @@ class Settings(BaseModel):
     sweep_interval: Span = Field(
         60, description="Seconds between two sweeps of what has outlived its retention."
     )
+    lease_time: Annotated[Number, Field(ge=1, le=_LONGEST)] = Field(
+        10, description="Seconds after which the work of a process that no longer answers moves to others."
+    )
     stop_timeout: Wait = Field(
         20,
         description="Seconds that requests and deliveries in flight are given to end when the server stops.",
@@ -141,6 +178,23 @@ class Settings(BaseModel):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="Form of the log; auto is console on a terminal and json elsewhere."
     )
+
+    @field_validator("processes")
+    @classmethod
+    def _share_a_database(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("database") == "":
+            raise ValueError("should be 1 where the setting database is empty: an embedded database has one")
+        return value
+
+    @property
+    def address(self) -> str:
+        """The database: a postgresql: URL, which may have a password, or `sqlite:` and the file."""
+        return self.database or f"sqlite:{self.data / 'postroom.db'}"
+
+    @property
+    def shown_database(self) -> str:
+        """The address without its password."""
+        return without_password(self.database) if self.database else self.address
 
 
 class SettingsError(Exception):
@@ -193,6 +247,7 @@ def load(
             known[given.name] = given
         else:
             complaints.append(_unknown(given))
+    complaints.extend(_two_places(known, arguments))
     return _validated(known, complaints)
 
 
@@ -205,6 +260,10 @@ class _Given(NamedTuple):
     @property
     def origin(self) -> str:
         return f"{self.place} {self.spell(self.name)}"
+
+    def told(self) -> str:
+        """The beginning of a complaint."""
+        return f"{self.name} ({self.origin}): {_shown(self.name, self.value)}"
 
 
 def _option(name: str) -> str:
@@ -271,15 +330,30 @@ def _validated(known: Mapping[str, _Given], complaints: list[str]) -> Settings:
     return settings
 
 
+def _two_places(known: Mapping[str, _Given], arguments: Mapping[str, object]) -> Iterator[str]:
+    """Whoever names a directory as an option means it, so no other setting may say otherwise."""
+    data, database = known.get("data"), known.get("database")
+    if arguments.get("data") is not None and data and database and database.value != "":
+        yield f"{data.told()} given, but {database.name} ({database.origin}) too; leave one of them out"
+
+
 def _unknown(given: _Given) -> str:
     near = get_close_matches(given.name, Settings.model_fields, n=1)
     hint = f"; did you mean {given.spell(near[0])}?" if near else ""
-    return f"{given.name} ({given.origin}): {given.value!r} given, but there is no such setting{hint}"
+    return f"{given.told()} given, but there is no such setting{hint}"
 
 
 def _bad(given: _Given, details: ErrorDetails) -> str:
     _subject, should, what = details["msg"].partition("should ")
-    return f"{given.name} ({given.origin}): {details['input']!r} {should + what or details['msg']}"
+    return f"{given._replace(value=details['input']).told()} {should + what or details['msg']}"
+
+
+def _shown(name: str, value: object) -> str:
+    """The value as it was given, without what may be the password of a database."""
+    text = repr(value)
+    if name != "database" and not any(sign in text.lower() for sign in ("postgres", "password", "@")):
+        return text
+    return repr(without_password(value)) if isinstance(value, str) else type(value).__name__
 
 
 def _setting(name: str, field: FieldInfo) -> Setting:

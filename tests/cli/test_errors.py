@@ -36,6 +36,10 @@ from tests.cli.shell import arrange, in_terminal
         (("listen", "--host", "192.0.2.1"), 1, "192.0.2.1 is no address of this machine"),
         (("serve", "--host", "192.0.2.1"), 1, "192.0.2.1 is no address of this machine"),
         (("serve", "--port", "x"), 1, "port (option --port): 'x' should be"),
+        (("serve", "--processes", "2"), 1, "processes (option --processes): '2' should be 1 where"),
+        (("audit", "--database", "mysql://u:p@h/d"), 1, "'mysql://u:***@h/d' should be a PostgreSQL URL"),
+        (("audit", "--database"), 2, "Option '--database' requires an argument. See postroom audit --help."),
+        (("org", "list", "--data"), 2, "Option '--data' requires an argument"),
         (("serve", "--config", "no.toml"), 1, "no.toml: cannot be read"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
@@ -62,9 +66,30 @@ def test_no_database_is_made_by_mistake(tmp_path: Path, words: tuple[str, ...]) 
     """A misspelt directory is told, and not made."""
     refused = run(*words, data=tmp_path / "typo")
     assert refused.returncode == 1
-    assert "there is no database in" in refused.stderr
+    assert "there is nothing of Postroom in" in refused.stderr
     assert "postroom org create" in refused.stderr
     assert not (tmp_path / "typo").exists()
+
+
+@pytest.mark.parametrize("words", [("stats",), ("org", "create", "x"), ("migrate",), ("serve",)])
+def test_a_directory_beside_a_database(data: Path, words: tuple[str, ...]) -> None:
+    """Where an option names a directory, a database named elsewhere is not taken in its stead, nor it."""
+    refused = run(*words, data=data, settings={"database": "postgresql://u:hidden@127.0.0.1:1/d"})
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"data (option --data): '{data}' given, but database (environment variable POSTROOM_DATABASE) too; "
+        "leave one of them out\n"
+    )
+
+
+@pytest.mark.parametrize("words", [("stats",), ("org", "create", "x"), ("migrate",), ("serve",)])
+def test_a_database_that_nobody_serves(words: tuple[str, ...]) -> None:
+    """A database out of reach is a sentence without its password; no directory is made in its stead."""
+    refused = run(*words, "--database", "postgresql://u:hidden@127.0.0.1:1/d", settings={"port": 0})
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("Error: ")
+    assert refused.stderr.count("\n") == 1
+    assert "hidden" not in refused.stderr
 
 
 def test_no_organization(tmp_path: Path) -> None:

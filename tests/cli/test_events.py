@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from postroom.cli import events
-from postroom.domain.clock import HeldClock, system_clock
+from postroom.domain.clock import MINUTE, HeldClock, system_clock
 from postroom.service.hub import Hub
 from postroom.service.stats import Event
 from postroom.store.sqlite import SqliteDatabase
@@ -99,11 +99,13 @@ async def test_events_of_one_millisecond(data: Path, things: Things) -> None:
     clock = HeldClock(lambda: now)
     database = SqliteDatabase(data / "postroom.db")
     try:
-        reading = events._read(Hub(database, clock), things.org, "all", pause=0)
+        reading = events._read(Hub(database, clock, "reads", MINUTE), things.org, "all", pause=0)
         given = [await _next(reading), await _next(reading)]
         for number in count():
             # A hub of its own has ids of its own, which are below those given or above them.
-            await Hub(database, clock, series=number).queues.create(things.org, f"queue {number}")
+            await Hub(database, clock, f"writes {number}", MINUTE).queues.create(
+                things.org, f"queue {number}"
+            )
             given.append(await _next(reading))
             if number > 5 and given != sorted(given):
                 break

@@ -6,9 +6,9 @@ import msgspec
 import typer
 
 from postroom.cli.command import Command, group
-from postroom.cli.options import Config, Data, Json, Org
+from postroom.cli.options import Json, Org
 from postroom.cli.output import moment, say, show_fields, show_json, show_table
-from postroom.cli.place import Place
+from postroom.cli.place import Place, with_place
 from postroom.domain import scope
 from postroom.domain.api_key import ApiKey
 from postroom.domain.errors import Invalid, NotFound
@@ -38,20 +38,19 @@ Everything = Annotated[
 
 
 @app.command("create", cls=Command)
+@with_place
 def create(
+    *,
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     scopes: Scopes = None,
     everything: Everything = False,
     org: Org = None,
-    data: Data = None,
-    config: Config = None,
+    place: Place,
     as_json: Json = False,
 ) -> None:
     """Make an API key, and show its secret this once."""
     granted = _granted(scopes, everything)
-    made, secret = Place(data, config).run_in(
-        org, lambda hub, found: hub.api_keys.create(found.id, name, scopes=granted)
-    )
+    made, secret = place.run_in(org, lambda hub, found: hub.api_keys.create(found.id, name, scopes=granted))
     if as_json:
         show_json({"api_key": secret, "key": _shape(made)})
     else:
@@ -67,9 +66,10 @@ def _granted(scopes: list[str] | None, everything: bool) -> tuple[Scope, ...]:
 
 
 @app.command("list", cls=Command)
-def list_all(org: Org = None, data: Data = None, config: Config = None, as_json: Json = False) -> None:
+@with_place
+def list_all(*, org: Org = None, place: Place, as_json: Json = False) -> None:
     """List the API keys of an organization."""
-    keys = Place(data, config).run_in(org, lambda hub, found: hub.api_keys.of(found.id))
+    keys = place.run_in(org, lambda hub, found: hub.api_keys.of(found.id))
     if as_json:
         show_json({"api_keys": [_shape(key) for key in keys]})
     else:
@@ -78,15 +78,16 @@ def list_all(org: Org = None, data: Data = None, config: Config = None, as_json:
 
 
 @app.command("disable", cls=Command)
+@with_place
 def disable(
+    *,
     key: Annotated[str, typer.Argument(metavar="NAME_OR_ID", show_default=False)],
     org: Org = None,
-    data: Data = None,
-    config: Config = None,
+    place: Place,
     as_json: Json = False,
 ) -> None:
     """Disable an API key; a running server refuses it within a second."""
-    disabled = Place(data, config).run_in(org, lambda hub, found: _disable(hub, found, key))
+    disabled = place.run_in(org, lambda hub, found: _disable(hub, found, key))
     if as_json:
         show_json({"api_key": _shape(disabled)})
     else:

@@ -4,17 +4,18 @@ import typer
 
 from postroom.cli.command import Command, commands
 from postroom.cli.failures import FAILED
-from postroom.cli.options import Config, Data, Json
+from postroom.cli.options import Json
 from postroom.cli.output import on_terminal, say, show_json, show_table
-from postroom.cli.place import Place
+from postroom.cli.place import Place, with_place
 
 app = commands()
 
 
 @app.command("audit", cls=Command)
-def audit(data: Data = None, config: Config = None, as_json: Json = False) -> None:
+@with_place
+def audit(*, place: Place, as_json: Json = False) -> None:
     """Hold what was counted against the facts; ends with 1 where they differ."""
-    found = Place(data, config).run(lambda hub: hub.audit.differences())
+    found = place.run(lambda hub: hub.audit.differences())
     if as_json:
         show_json({"ok": not found, "differences": found})
     elif found:

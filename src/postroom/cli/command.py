@@ -25,7 +25,10 @@ class Command(TyperCommand):
 
 
 def arguments_last(words: Sequence[str], with_value: Collection[str]) -> list[str]:
-    """Options, then `--`, then arguments; `with_value` are the options that take the next word."""
+    """Options, then `--`, then arguments; `with_value` are the options that take the next word.
+
+    Where the last option's value is missing, the words stay as they are: it must not have the `--` for a value.
+    """
     options: list[str] = []
     arguments: list[str] = []
     rest = iter(words)
@@ -33,7 +36,10 @@ def arguments_last(words: Sequence[str], with_value: Collection[str]) -> list[st
         if word == "--":
             arguments.extend(rest)
         elif _is_option(word):
-            options.extend([word, *islice(rest, word in with_value)])
+            value = list(islice(rest, word in with_value))
+            if word in with_value and not value:
+                return list(words)
+            options.extend([word, *value])
         else:
             arguments.append(word)
     return [*options, "--", *arguments]

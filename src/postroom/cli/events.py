@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from postroom.cli.command import Command, commands
-from postroom.cli.options import Config, Data, Json, Org
+from postroom.cli.options import Json, Org
 from postroom.cli.output import moment, on_terminal, printable, show_json, styled
-from postroom.cli.place import Place
+from postroom.cli.place import Place, with_place
 from postroom.domain import ids
 from postroom.domain.organization import Organization
 from postroom.domain.usage import NAMES, Kind
@@ -33,12 +33,13 @@ Follow = Annotated[bool, typer.Option("--follow", help="Go on with what happens 
 
 
 @app.command("events", cls=Command)
+@with_place
 def events(
+    *,
     group: Group = "all",
     follow: Follow = False,
     org: Org = None,
-    data: Data = None,
-    config: Config = None,
+    place: Place,
     as_json: Json = False,
 ) -> None:
     """Print what happened in the last 24 hours, oldest first."""
@@ -48,7 +49,7 @@ def events(
         async for event in _read(hub, organization.id, group, PAUSE if follow else None):
             show(organization.id, event)
 
-    Place(data, config).run_in(org, read)
+    place.run_in(org, read)
 
 
 async def _read(hub: "Hub", org_id: str, group: str, pause: float | None) -> AsyncIterator["Event"]:

@@ -1,7 +1,6 @@
 """`postroom listen`."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from postroom.cli.command import Command, commands
 from postroom.cli.failures import binding
 from postroom.cli.options import Json
 from postroom.cli.output import on_terminal
+from postroom.cli.signals import told_to_stop
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -74,7 +74,7 @@ async def _listen(host: str, port: int, receive: Receive, as_json: bool) -> None
     try:
         with binding(host, port):
             await web.TCPSite(runner, host, port).start()
-        told = _told_to_stop()
+        told = told_to_stop()
         bound = runner.addresses[0][1]
         url = f"http://[{host}]:{bound}/" if ":" in host else f"http://{host}:{bound}/"
         # Standard output has nothing but JSON when it is to have JSON.
@@ -93,10 +93,3 @@ def _application(receive: Receive) -> "web.Application":
     application = web.Application(client_max_size=LARGEST_BODY)
     application.router.add_route("*", "/{path:.*}", handle)
     return application
-
-
-def _told_to_stop() -> asyncio.Event:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    return told

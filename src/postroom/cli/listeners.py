@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from postroom.cli.command import Command, group
-from postroom.cli.options import Config, Data, Json, Org
+from postroom.cli.options import Json, Org
 from postroom.cli.output import show_json, show_table
-from postroom.cli.place import Place
+from postroom.cli.place import Place, with_place
 from postroom.domain.organization import Organization
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ HEADINGS = ("ID", "Name", "Queue", "State", "Acknowledged", "Pending", "Missed",
 
 
 @app.command("list", cls=Command)
-def list_all(org: Org = None, data: Data = None, config: Config = None, as_json: Json = False) -> None:
+@with_place
+def list_all(*, org: Org = None, place: Place, as_json: Json = False) -> None:
     """List the listeners of an organization, with what became of their deliveries."""
-    reports, names = Place(data, config).run_in(org, _reports)
+    reports, names = place.run_in(org, _reports)
     if as_json:
         show_json({"listeners": [_shape(each, names[each.listener.queue_id]) for each in reports]})
     else:

@@ -2,38 +2,48 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict, Processor
 
 
-def configure(level: str, form: str) -> None:
-    """Log `level` and above; `form` is json, console, or auto: console on a terminal, else json."""
+def configure(level: str, form: str, **fields: object) -> None:
+    """Log `level` and above; `form` is json, console, or auto: console on a terminal, else json.
+
+    Every line has the `fields`.
+    """
+    common = _common(fields)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*_common(), ProcessorFormatter.wrap_for_formatter],
+        processors=[*common, ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_formatter(form))
+    handler.setFormatter(_formatter(form, common))
     logging.basicConfig(handlers=[handler], level=number, force=True)
     logging.captureWarnings(True)
     # Uvicorn tells at level info what the ready line and the exit code tell already.
     logging.getLogger("uvicorn").setLevel(max(number, logging.WARNING))
 
 
-def _common() -> list[structlog.typing.Processor]:
+def _common(fields: dict[str, object]) -> list[Processor]:
+    def add(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return fields | dict(event)
+
     return [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        add,
     ]
 
 
-def _formatter(form: str) -> logging.Formatter:
+def _formatter(form: str, common: Sequence[Processor]) -> logging.Formatter:
     """Tracebacks are plain: those with local variables would show keys and messages."""
     coloured = sys.stderr.isatty()
     last: list[Any]
@@ -46,5 +56,5 @@ def _formatter(form: str) -> logging.Formatter:
     else:
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     return ProcessorFormatter(
-        foreign_pre_chain=_common(), processors=[ProcessorFormatter.remove_processors_meta, *last]
+        foreign_pre_chain=common, processors=[ProcessorFormatter.remove_processors_meta, *last]
     )

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -67,9 +68,14 @@ def root(
 
 def main() -> int:
     """Run one command; the exit code."""
+    return guarded(lambda: get_command(app).main(prog_name="postroom", standalone_mode=False) or 0)
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """The exit code of `work`, or what explaining its error gives."""
     _open_streams()
     try:
-        code = _run()
+        code = _explained(work)
         sys.stdout.flush()
     except BrokenPipeError:
         # What could not be written is not to be tried again when the interpreter ends.
@@ -78,9 +84,9 @@ def main() -> int:
     return code
 
 
-def _run() -> int:
+def _explained(work: Callable[[], int]) -> int:
     try:
-        return get_command(app).main(prog_name="postroom", standalone_mode=False) or 0
+        return work()
     except Exception as error:
         return explain(error)
 

@@ -7,9 +7,9 @@ import typer
 
 from postroom.cli.command import Command, commands
 from postroom.cli.failures import Refused
-from postroom.cli.options import Config, Data, Json, Org
+from postroom.cli.options import Json, Org
 from postroom.cli.output import printable, say, show_json
-from postroom.cli.place import Place
+from postroom.cli.place import Place, with_place
 from postroom.domain.organization import Organization
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ STANDARD_INPUT = "-"
 
 
 @app.command("send", cls=Command)
+@with_place
 def send(
+    *,
     queue: Annotated[str, typer.Argument(metavar="QUEUE", help="Its name or id.", show_default=False)],
     data_to_send: Annotated[
         str,
@@ -32,12 +34,10 @@ def send(
     ] = STANDARD_INPUT,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the message.")] = None,
     org: Org = None,
-    data: Data = None,
-    config: Config = None,
+    place: Place,
     as_json: Json = False,
 ) -> None:
     """Send a message to a queue; the server delivers it, at once or when it runs."""
-    place = Place(data, config)
     text = _limited(data_to_send, place.settings().body_limit)
 
     async def accept(hub: "Hub", organization: Organization) -> str:

@@ -1,20 +1,23 @@
 """`postroom migrate`."""
 
+import asyncio
+
 from postroom.cli.command import Command, commands
-from postroom.cli.options import Config, Data, Json
+from postroom.cli.options import Json
 from postroom.cli.output import say, show_json
-from postroom.cli.place import Place
+from postroom.cli.place import Place, with_place
 
 app = commands()
 
 
 @app.command("migrate", cls=Command)
-def migrate(data: Data = None, config: Config = None, as_json: Json = False) -> None:
+@with_place
+def migrate(*, place: Place, as_json: Json = False) -> None:
     """Bring the database to this version, or make it; `serve` does the same when it starts."""
-    settings = Place(data, config).settings()
+    settings = place.settings()
     from postroom.runtime import prepare
 
-    applied = prepare(settings)
+    applied = asyncio.run(prepare(settings))
     if as_json:
         show_json({"applied": [{"number": each.number, "name": each.name} for each in applied]})
     elif applied:

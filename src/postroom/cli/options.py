@@ -13,6 +13,14 @@ Data = Annotated[
         help="Directory of the database; also POSTROOM_DATA, or data in postroom.toml.",
     ),
 ]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="PostgreSQL database, in place of --data; also POSTROOM_DATABASE, or database in postroom.toml.",
+    ),
+]
 Config = Annotated[
     Path | None,
     typer.Option(

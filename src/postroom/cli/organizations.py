@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from postroom.cli.command import Command, group
-from postroom.cli.options import Config, Data, Json
+from postroom.cli.options import Json
 from postroom.cli.output import moment, show_fields, show_json, show_table
-from postroom.cli.place import Place
+from postroom.cli.place import Place, with_place
 from postroom.domain.organization import Organization
 
 app = group("Make and list organizations.")
@@ -15,17 +15,17 @@ ONCE = "The key is shown only this once, and may do everything."
 
 
 @app.command("create", cls=Command)
+@with_place
 def create(
+    *,
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     time_zone: Annotated[
         str, typer.Option("--time-zone", metavar="ZONE", help="Where its days begin, as in Europe/Berlin.")
     ] = "UTC",
-    data: Data = None,
-    config: Config = None,
+    place: Place,
     as_json: Json = False,
 ) -> None:
     """Make an organization and its first API key."""
-    place = Place(data, config)
     made, secret = place.run(lambda hub: hub.organizations.found(name, time_zone), may_make=True)
     if as_json:
         show_json({"organization": shape(made), "api_key": secret})
@@ -34,9 +34,10 @@ def create(
 
 
 @app.command("list", cls=Command)
-def list_all(data: Data = None, config: Config = None, as_json: Json = False) -> None:
+@with_place
+def list_all(*, place: Place, as_json: Json = False) -> None:
     """List all organizations."""
-    found = Place(data, config).run(lambda hub: hub.organizations.every())
+    found = place.run(lambda hub: hub.organizations.every())
     if as_json:
         show_json({"organizations": [shape(each) for each in found]})
     else:

@@ -3,10 +3,12 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 
 from postroom.cli.failures import Refused
+from postroom.cli.options import Config, Data, Database
 from postroom.domain.errors import NotFound
 from postroom.domain.organization import Organization
 
@@ -16,15 +18,15 @@ if TYPE_CHECKING:  # loading these takes longer than most commands run
 
 T = TypeVar("T")
 CONFIG = Path("postroom.toml")
-DATABASE = "postroom.db"
 LISTED = 10
 
 
 class Place(NamedTuple):
-    """Where the store is: the options --data and --config."""
+    """Where the store is: each field is an option of every command that works on it."""
 
-    data: str | None
-    config: Path | None
+    data: Data
+    database: Database
+    config: Config
 
     def settings(self) -> "Settings":
         """All settings.
@@ -32,7 +34,8 @@ class Place(NamedTuple):
         Raises:
             SettingsError: some cannot be used.
         """
-        return settings_from(self.config, {"data": self.data})
+        options = self._asdict()
+        return settings_from(options.pop("config"), options)
 
     def run(self, work: "Callable[[Hub], Awaitable[T]]", *, may_make: bool = False) -> T:
         """What `work` answers; only with `may_make` is a database made where there is none.
@@ -42,13 +45,7 @@ class Place(NamedTuple):
             StoreError: it cannot be used.
             Unavailable: it is busy or full.
         """
-        settings = self.settings()
-        if not may_make and not (settings.data / DATABASE).exists():
-            raise NotFound(
-                f"there is no database in {settings.data}; name its directory with --data,"
-                " or make one with postroom org create NAME"
-            )
-        return asyncio.run(_within(settings, work))
+        return asyncio.run(_within(self.settings(), work, may_make))
 
     def run_in(self, org: str | None, work: "Callable[[Hub, Organization], Awaitable[T]]") -> T:
         """What `work` answers for the organization `org`, a name or an id; None is the only one there is."""
@@ -57,6 +54,28 @@ class Place(NamedTuple):
             return await work(hub, choose(await hub.organizations.every(), org))
 
         return self.run(chosen)
+
+
+def with_place(work: Callable[..., None]) -> Callable[..., None]:
+    """The command `work` with the options of Place where it takes a `place`."""
+
+    def command(**given: Any) -> None:
+        place = Place(*(given.pop(name) for name in Place._fields))
+        work(place=place, **given)
+
+    command.__doc__ = work.__doc__
+    command.__signature__ = _signature(work)  # type: ignore[attr-defined]
+    return command
+
+
+def _signature(work: Callable[..., None]) -> Signature:
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in get_type_hints(Place, include_extras=True).items()
+    ]
+    own = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in signature(work).parameters.values()]
+    at = [each.name for each in own].index("place")
+    return Signature([*own[:at], *options, *own[at + 1 :]])
 
 
 def settings_from(config: Path | None, options: dict[str, object]) -> "Settings":
@@ -95,8 +114,8 @@ def listed(organizations: Sequence[Organization]) -> str:
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
-async def _within(settings: "Settings", work: "Callable[[Hub], Awaitable[T]]") -> T:
+async def _within(settings: "Settings", work: "Callable[[Hub], Awaitable[T]]", may_make: bool) -> T:
     from postroom.runtime import commanding
 
-    async with commanding(settings) as hub:
+    async with commanding(settings, may_make=may_make) as hub:
         return await work(hub)

@@ -1,6 +1,7 @@
 """`postroom serve`."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any
 
@@ -35,10 +36,18 @@ def serve(config: Config = None, welcome: Welcome = False, **options: Any) -> No
     from postroom.cli.log import configure
 
     configure(settings.log_level, settings.log_format)
-    uvloop.run(_run(settings, welcome))
+    if settings.processes > 1:
+        from postroom.cli.processes import supervise
+
+        asyncio.run(supervise(settings, welcome))
+    else:
+        uvloop.run(serving(settings, welcome))
 
 
-async def _run(settings: Settings, welcome: bool) -> None:
+async def serving(
+    settings: Settings, welcome: bool = False, until: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Serve in this process until SIGTERM or SIGINT, or until `until` returns."""
     import structlog
 
     from postroom.runtime import running
@@ -46,16 +55,16 @@ async def _run(settings: Settings, welcome: bool) -> None:
     log = structlog.get_logger("postroom")
     with binding(settings.host, settings.port):
         async with running(settings) as process:
-            told = asyncio.ensure_future(process.ended())
+            ends = [asyncio.ensure_future(end()) for end in (process.ended, until) if end is not None]
             # Its signal handlers must be there before anybody learns that the server is.
             await asyncio.sleep(0)
-            log.info("started", url=process.url, data=str(settings.data), version=__version__)
+            log.info("started", url=process.url, database=settings.shown_database, version=__version__)
             print(f"Postroom is ready at {process.url}", flush=True)
             if welcome:
                 from postroom.cli.welcome import words
 
                 print(await words(process.hub, settings, process.url), flush=True)
-            await told
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     log.info("stopped")
 
 

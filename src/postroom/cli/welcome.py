@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from postroom.cli.place import listed
 
 if TYPE_CHECKING:
+    from postroom.domain.organization import Organization
     from postroom.service.hub import Hub
     from postroom.settings import Settings
 
@@ -56,24 +57,33 @@ and start it with --allow-network 127.0.0.0/8 in addition."""
 
 _KNOWN = """
 There are organizations already ({names}).
-Their keys were shown when they were made; here is how to make another:
+Their keys were shown when they were made; here is how to make another{where}:
 
-    {program} key create NAME --org {org} --data {data}
+    {program} key create NAME --org {org}{data}
 """
+
+_WHERE = ",\nin a shell whose POSTROOM_DATABASE is the database {database}"
 
 
 async def words(hub: "Hub", settings: "Settings", url: str) -> str:
     """The text for a person who has just started the server that answers at `url`."""
     organizations = await hub.organizations.every()
     if organizations:
-        return _KNOWN.format(
-            names=listed(organizations),
-            program=_program(),
-            org=shlex.quote(organizations[0].name),
-            data=shlex.quote(str(settings.data.resolve())),
-        )
+        return _known(settings, organizations)
     made, key = await hub.organizations.found(NAME)
     return _new(settings, url, made.name, key)
+
+
+def _known(settings: "Settings", organizations: "list[Organization]") -> str:
+    """A password has no place in an option that others can see."""
+    data = "" if settings.database else f" --data {shlex.quote(str(settings.data.resolve()))}"
+    return _KNOWN.format(
+        names=listed(organizations),
+        where=_WHERE.format(database=settings.shown_database) if settings.database else "",
+        program=_program(),
+        org=shlex.quote(organizations[0].name),
+        data=data,
+    )
 
 
 def _new(settings: "Settings", url: str, name: str, key: str) -> str:

@@ -16,6 +16,21 @@ def system_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+class SharedClock:
+    """The system's clock, set by one that several machines have in common."""
+
+    def __init__(self, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._ahead = 0
+
+    def __call__(self) -> int:
+        return self._clock() + self._ahead
+
+    def set(self, shared: int, before: int, after: int) -> None:
+        """The common clock showed `shared`, ms, at some moment between two times of the system's clock."""
+        self._ahead = shared - (before + after) // 2
+
+
 class HeldClock:
     """A clock held at the last time used when the one below it steps back.
 

@@ -7,6 +7,7 @@ import msgspec
 
 Status = Literal["enabled", "disabled"]
 SLOTS = 256
+EVERY_SLOT = frozenset(range(SLOTS))
 MISSED_SHOWN = 100
 SECRET_BYTES = 32
 

@@ -16,20 +16,38 @@ _BACKLOG = 2048
 _PAUSE = 0.01
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket; with `shared`, other processes of this user may listen at the address too.
 
     Raises:
         OSError: the address is taken, or is not this machine's.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    return socket.create_server((host, port), family=_family(host), backlog=_BACKLOG, reuse_port=shared)
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket that does not listen, but keeps the address for processes that share it.
+
+    Raises:
+        OSError: the address is taken, or is not this machine's.
+    """
+    with bind(host, port) as free:  # to share would also be allowed where a stranger shares
+        address = free.getsockname()
+    reserved = socket.socket(_family(host))
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        reserved.setsockopt(socket.SOL_SOCKET, option, 1)
+    reserved.bind(address)
+    return reserved
 
 
 def address_of(bound: socket.socket) -> str:
     """Where a client reaches the socket, as the beginning of a URL."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 class _Uvicorn(uvicorn.Server):

@@ -7,7 +7,7 @@ import msgspec
 from postroom.domain.clock import DAY, Clock
 from postroom.domain.listener import Counts
 from postroom.domain.usage import NAMES, NOTHING, plus
-from postroom.store import deliveries, listeners, usage
+from postroom.store import deliveries, listeners, processes, usage
 from postroom.store import organizations as organizations_store
 from postroom.store.database import Database, Reader
 
@@ -61,7 +61,7 @@ async def _of_counters(reader: Reader, org_id: str, edge: int) -> list[Differenc
     """The running totals since the edge, ms, are the events since then, counted one by one."""
     (totals, *_) = await usage.totals_since(reader, org_id, (edge, edge, edge))
     facts = NOTHING
-    for series in await usage.every_series(reader):
+    for series in await processes.every_series(reader):
         facts = plus(facts, await usage.count(reader, org_id, series, edge))
     return [
         Difference(org_id, None, name, counted, fact)

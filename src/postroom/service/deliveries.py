@@ -60,7 +60,7 @@ class Deliveries:
 
     async def waiting(self) -> set[tuple[str, str]]:
         """(Organization's id, listener's id) of each listener that is owed something."""
-        return await deliveries.waiting(self._database.apart)
+        return await listeners.waiting(self._database.apart)
 
     async def lane(self, org_id: str, listener_id: str) -> Lane | None:
         """One listener, or None when it is gone."""
@@ -107,23 +107,35 @@ class Deliveries:
         await self._ledger.submit(self._write, outcome, patient=True)
 
     async def _write(self, entry: Entry, outcomes: list[Outcome]) -> Sequence[None]:
-        living = {
-            key: await listeners.exists(entry.tx, *key)
-            for key in {(o.org_id, o.attempt.listener_id) for o in outcomes}
-        }
-        present = [o for o in outcomes if living[o.org_id, o.attempt.listener_id]]
-        settled = await deliveries.settle(entry.tx, present)
-        kept = [o for o in present if (o.message_id, o.attempt.listener_id) in settled]
+        living = await listeners.present(
+            entry.tx, {(o.org_id, o.queue_id, o.attempt.listener_id) for o in outcomes}
+        )
+        present = [o for o in outcomes if (o.org_id, o.attempt.listener_id) in living]
+        kept = await deliveries.settle(entry.tx, present)
         await deliveries.insert_attempts(entry.tx, kept)
-        _count(entry, outcomes, kept)
+        _count(entry, await self._made(entry, outcomes, kept), kept)
         for o in present:
             if o.listener_gone:
                 await self._disable(entry, o.org_id, o.attempt.listener_id)
         return [None] * len(outcomes)
 
+    @staticmethod
+    async def _made(entry: Entry, outcomes: list[Outcome], kept: list[Outcome]) -> list[Outcome]:
+        """The attempts that were not counted before: a commit whose answer was lost is written again."""
+        if len(kept) == len(outcomes):
+            return outcomes
+        keys = {_key(o) for o in kept}
+        left = [o for o in outcomes if _key(o) not in keys]
+        before = {_key(o) for o in await deliveries.written(entry.tx, left)}
+        return kept + [o for o in left if _key(o) not in before]
+
     async def _disable(self, entry: Entry, org_id: str, listener_id: str) -> None:
         await listeners.disable(entry.tx, org_id, listener_id)
         entry.then(lambda: self._outbox.changed(org_id, listener_id))
+
+
+def _key(outcome: Outcome) -> tuple[str, str]:
+    return outcome.message_id, outcome.attempt.listener_id
 
 
 def _count(entry: Entry, outcomes: list[Outcome], kept: list[Outcome]) -> None:

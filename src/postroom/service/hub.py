@@ -10,39 +10,41 @@ from postroom.service.api_keys import ApiKeys
 from postroom.service.audit import Audit
 from postroom.service.deliveries import Deliveries
 from postroom.service.directory import Directory
-from postroom.service.ledger import Entry, Ledger
+from postroom.service.ledger import Ledger
 from postroom.service.listeners import Listeners
 from postroom.service.liveness import Probes
+from postroom.service.membership import Membership
 from postroom.service.messages import Messages
 from postroom.service.organizations import Organizations
 from postroom.service.outbox import Outbox
 from postroom.service.queues import Queues
 from postroom.service.stats import Statistics
-from postroom.store import usage
+from postroom.store import processes, usage
 from postroom.store.database import Database
 
 
 class Hub:
-    """The use cases of one process, over one database.
+    """The use cases of the process `holder`, over one database.
 
-    `series` is the series of totals that it writes; `alone` says that no other process writes the same.
+    The series of totals that it writes are its own for `lease` ms at a time; `flushers` commit side by side.
     """
 
     def __init__(
         self,
         database: Database,
         clock: HeldClock,
+        holder: str,
+        lease: int,
         *,
-        series: int = 0,
-        alone: bool = True,
+        flushers: int = 1,
         policy: Policy | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.database = database
         self.clock = clock
-        self.series = series
         self.outbox = Outbox()
-        self.ledger = Ledger(database, clock, IdSource(), series, alone)
+        self.ledger = Ledger(database, clock, IdSource(), holder, lease, flushers)
+        self.membership = Membership(database, self.ledger, clock, holder, lease)
         self.directory = Directory(database)
         self.api_keys = ApiKeys(self.ledger, database, self.directory, clock)
         self.organizations = Organizations(self.ledger, database, self.api_keys)
@@ -55,24 +57,21 @@ class Hub:
         self.audit = Audit(database, clock)
 
     async def prepare(self) -> None:
-        """Take up the clock and the series of totals where the last process left them.
+        """Take up the clock where the last process left it.
 
         Raises:
-            Unavailable: the database cannot be read, or a new series not be written.
+            Unavailable: the database cannot be read.
         """
         # A millisecond later, so that ids minted from now on are above all that were.
         self.clock.hold(await usage.last_time(self.database) + 1)
-        if self.series not in await usage.every_series(self.database):
-            await self.mark_alive()
 
-    async def mark_alive(self) -> None:
-        """Write that this process is alive, which shows that the database can be written.
+    async def revision(self) -> int:
+        """A number that changes when another process changes what this one has in memory.
 
         Raises:
-            Unavailable: it cannot.
+            Unavailable: the database cannot be read.
         """
-
-        async def body(entry: Entry) -> None:
-            await usage.mark_process(entry.tx, self.series, entry.at)
-
-        await self.ledger.commit(body)
+        version = await self.database.version()
+        if version is None:
+            return await processes.foreign_revision(self.database, self.ledger.holders)
+        return version

@@ -1,7 +1,8 @@
 """Where facts are committed: one time for each commit, and every fact counted where it is made.
 
 Frequent facts (messages accepted, attempts made) are gathered: what arrives in one turn of the event loop
-goes into one transaction, and then all who wait for it are answered.
+goes into one transaction, and then all who wait for it are answered. Each flusher writes a series of running
+totals of its own, so that flushers, of this process or of others, never wait for one another.
 """
 
 import asyncio
@@ -10,11 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from postroom.domain.clock import HeldClock
-from postroom.domain.errors import Unavailable
+from postroom.domain.errors import PostroomError, Unavailable
 from postroom.domain.ids import IdSource
 from postroom.domain.listener import Counts
 from postroom.domain.usage import Kind, Segment, UsageEvent
-from postroom.store import listeners, usage
+from postroom.service.series import Hold, Series
+from postroom.store import listeners, processes, usage
 from postroom.store.database import Database, Transaction
 
 T = TypeVar("T")
@@ -51,6 +53,11 @@ class Entry:
         sums = {name: getattr(before, name) + added.get(name, 0) for name in Counts.__struct_fields__}
         self.counts[key] = Counts(**sums)
 
+    @property
+    def rare(self) -> bool:
+        """Whether keys, queues or listeners change, which other processes have in memory."""
+        return any(event.kind < Kind.MESSAGE_ADDED for event in self.events)
+
     def then(self, action: Callable[[], None]) -> None:
         """Do this once the commit is durable."""
         self.afterwards.append(action)
@@ -66,46 +73,102 @@ class _Waiting(NamedTuple):
     future: asyncio.Future[Any]
 
 
-class Ledger:
-    """Commits facts; `series` is the series of running totals that this process writes.
+class Committed(NamedTuple):
+    """What a transaction that is durable has counted."""
 
-    While it is `alone` in writing them, it knows the newest totals and need not read them.
-    """
+    entry: Entry
+    hold: Hold | None
+    segments: dict[str, Segment]
 
-    def __init__(
-        self, database: Database, clock: HeldClock, ids: IdSource, series: int, alone: bool = True
-    ) -> None:
+
+class Writer:
+    """Commits one transaction after another, and counts what they tell in a series of its own."""
+
+    def __init__(self, database: Database, clock: HeldClock, ids: IdSource, series: Series) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
-        self._series = series
-        self._alone = alone
-        self._newest: dict[str, Segment] = {}
+        self.series = series
+        self._turn = asyncio.Lock()
+
+    async def commit(self, body: Callable[[Entry], Awaitable[T]]) -> T:
+        """As `Ledger.commit`."""
+
+        async def transaction(tx: Transaction) -> tuple[T, Committed]:
+            entry = Entry(tx, self._clock(), self._ids)
+            return await body(entry), await self._count(entry)
+
+        async with self._turn:
+            result, done = await self._run(transaction)
+            if done.hold:
+                self.series.committed(done.hold, done.segments)
+        for action in done.entry.afterwards:
+            action()
+        return result
+
+    async def _run(
+        self, transaction: Callable[[Transaction], Awaitable[tuple[T, Committed]]]
+    ) -> tuple[T, Committed]:
+        try:
+            return await self._database.transaction(transaction)
+        except usage.Behind as behind:
+            self._clock.hold(behind.last + 1)
+            return await self._run(transaction)
+        except BaseException as error:
+            if not isinstance(error, PostroomError) or isinstance(error, Unavailable):
+                self.series.doubt()
+            raise
+
+    async def _count(self, entry: Entry) -> Committed:
+        if not entry.counts and not entry.events:
+            return Committed(entry, None, {})
+        hold = await self.series.hold(entry.tx, entry.at)
+        if entry.counts:
+            await listeners.add_counts(entry.tx, hold.number, entry.counts)
+        if entry.rare:
+            await processes.bump_revision(entry.tx, hold.number)
+        segments = await usage.append(entry.tx, hold.number, entry.at, entry.events, hold.newest)
+        return Committed(entry, hold, segments)
+
+
+class Ledger:
+    """Commits facts, as `holder` of the series of running totals that it writes; `lease` is in ms.
+
+    A database that takes one transaction at a time is given one writer, any other one for each of its
+    `flushers` and one for all that is not gathered.
+    """
+
+    def __init__(
+        self, database: Database, clock: HeldClock, ids: IdSource, holder: str, lease: int, flushers: int
+    ) -> None:
+        self._database = database
+        several = flushers if database.channel is None else flushers + 1
+        series = [Series(f"{holder}.{number}", lease) for number in range(several)]
+        self._writers = [Writer(database, clock, ids, each) for each in series]
+        self._flushers = flushers
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._committed_at = 0.0
         self._closed = False
 
+    @property
+    def holders(self) -> list[str]:
+        """The names under which this process holds series."""
+        return [writer.series.holder for writer in self._writers]
+
     def newest(self, org_id: str) -> Segment | None:
         """The totals that this process wrote last for an organization; a new object for each commit."""
-        return self._newest.get(org_id)
+        return self._writers[0].series.newest(org_id)
 
     async def commit(self, body: Callable[[Entry], Awaitable[T]]) -> T:
         """Run `body` in a transaction of its own, durable when this returns, undone when it raises.
 
+        It may be run more than once, each time from its start.
+
         Raises:
             Unavailable: the database is busy, full or out of reach; nothing was changed.
         """
-
-        async def transaction(tx: Transaction) -> tuple[T, Entry, dict[str, Segment]]:
-            entry = Entry(tx, self._clock(), self._ids)
-            return await body(entry), entry, await self._count(entry)
-
-        result, entry, segments = await self._database.transaction(transaction)
-        self._newest.update(segments)
-        for action in entry.afterwards:
-            action()
-        return result
+        return await self._writers[-1].commit(body)
 
     async def submit(self, write: Write[Item, T], item: Item, patient: bool = False) -> T:
         """Write `item` together with all that arrives in this turn; answers what `write` answers for it.
@@ -130,6 +193,11 @@ class Ledger:
 
     async def run(self) -> None:
         """Commit what is submitted, until `close` was called and nothing waits any more."""
+        async with asyncio.TaskGroup() as tasks:
+            for writer in self._writers[: self._flushers]:
+                tasks.create_task(self._flush(writer))
+
+    async def _flush(self, writer: Writer) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting or not self._closed:
             if not self._closed:
@@ -138,7 +206,7 @@ class Ledger:
             await self._while_more_comes()
             while self._waiting:
                 batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-                await self._commit_together(batch)
+                await self._commit_together(writer, batch)
             self._committed_at = loop.time()
 
     async def _while_more_comes(self) -> None:
@@ -148,12 +216,22 @@ class Ledger:
             seen = len(self._waiting)
             await asyncio.sleep(0)
 
+    async def leave(self) -> None:
+        """Let others write the series that were written here.
+
+        Raises:
+            Unavailable: the database does not take it now.
+        """
+        held = [writer.series.holder for writer in self._writers if writer.series.held]
+        if held:
+            await self._database.transaction(lambda tx: processes.release_series(tx, held))
+
     def close(self) -> None:
         """Take no more; `run` ends when all that waits is written."""
         self._closed = True
         self._wake.set()
 
-    async def _commit_together(self, batch: list[_Waiting]) -> None:
+    async def _commit_together(self, writer: Writer, batch: list[_Waiting]) -> None:
         groups: defaultdict[Write[Any, Any], list[_Waiting]] = defaultdict(list)
         for waiting in batch:
             groups[waiting.write].append(waiting)
@@ -166,30 +244,22 @@ class Ledger:
             ]
 
         try:
-            results = await self.commit(body) if batch else []
+            results = await writer.commit(body) if batch else []
         except Exception as error:
-            await self._after_failure(batch, error)
+            await self._after_failure(writer, batch, error)
         else:
             ordered = (waiting for group in groups.values() for waiting in group)
             for waiting, result in zip(ordered, results, strict=True):
                 _answer(waiting.future, result)
 
-    async def _after_failure(self, batch: list[_Waiting], error: Exception) -> None:
+    async def _after_failure(self, writer: Writer, batch: list[_Waiting], error: Exception) -> None:
         """One that spoils the commit must not spoil the others: each is tried alone."""
         if len(batch) == 1 or isinstance(error, Unavailable):
             for waiting in batch:
                 _answer(waiting.future, error)
         else:
             for waiting in batch:
-                await self._commit_together([waiting])
-
-    async def _count(self, entry: Entry) -> dict[str, Segment]:
-        if entry.counts:
-            await listeners.add_counts(entry.tx, self._series, entry.counts)
-        if not entry.events:
-            return {}
-        known = self._newest if self._alone else {}
-        return await usage.append(entry.tx, self._series, entry.at, entry.events, known)
+                await self._commit_together(writer, [waiting])
 
 
 def _answer(future: asyncio.Future[Any], result: Any) -> None:

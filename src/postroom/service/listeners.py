@@ -146,6 +146,7 @@ class Listeners:
         """
 
         async def body(entry: Entry) -> None:
+            await queues.hold(entry.tx, org_id, queue_id)
             listener = await _find(entry.tx, org_id, queue_id, listener_id)
             await discard_all(entry, listener)
             entry.event(

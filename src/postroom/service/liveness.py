@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from postroom.domain.clock import Clock
+from postroom.domain.listener import Listener
+from postroom.domain.liveness import Liveness
 from postroom.service.ledger import Entry, Ledger
 from postroom.service.outbox import Outbox
 from postroom.store import listeners
@@ -29,6 +31,12 @@ class Probed(msgspec.Struct, frozen=True):
         return self.org_id, self.listener_id
 
 
+def _probed(listener: Listener, found: Liveness, unfinished: set[Key]) -> Probed:
+    key = listener.org_id, listener.id
+    busy = "0" in found.recent or key in unfinished
+    return Probed(*key, listener.liveness_url, found.checked_at, busy)
+
+
 class Probes:
     """Liveness of the listeners of all organizations."""
 
@@ -40,8 +48,13 @@ class Probes:
 
     async def every(self) -> list[Probed]:
         """Every listener that is switched on."""
-        rows = await listeners.probed(self._database.apart)
-        return [Probed(*(*row[:4], bool(row[4]))) for row in rows]
+        known = await listeners.every_liveness(self._database.apart)
+        unfinished = await listeners.unfinished(self._database.apart)
+        return [
+            _probed(listener, known.get((listener.org_id, listener.id), Liveness()), unfinished)
+            for listener in await listeners.every(self._database.apart)
+            if listener.status == "enabled"
+        ]
 
     async def found(self, key: Key, answered: bool) -> None:
         """Write what a probe found.
@@ -53,7 +66,8 @@ class Probes:
 
     async def _write(self, entry: Entry, items: list[Found]) -> Sequence[None]:
         for key, answered in items:
-            if not await listeners.exists(entry.tx, *key):
+            listener = await listeners.find(entry.tx, *key)
+            if not listener or not await listeners.present(entry.tx, [(key[0], listener.queue_id, key[1])]):
                 continue
             before = await listeners.liveness(entry.tx, *key)
             after = before.after(answered, self._clock())

@@ -18,7 +18,7 @@ from postroom.service.outbox import Outbox
 from postroom.store import deliveries, listeners, messages
 from postroom.store.database import Database, Reader
 
-Recipients = dict[tuple[str, str], list[str] | None]
+Recipients = dict[tuple[str, str], list[str]]
 
 
 class _New(NamedTuple):
@@ -108,10 +108,10 @@ class Messages:
 
         async def body(entry: Entry) -> list[str]:
             await self._find(entry.tx, org_id, queue_id, message_id)
-            waiting = await deliveries.pending_of_message(entry.tx, org_id, message_id)
-            for listener_id in waiting:
-                if await listeners.exists(entry.tx, org_id, listener_id):
-                    entry.tally(org_id, listener_id, discarded=1)
+            to = await listeners.recipients(entry.tx, [(org_id, queue_id)])
+            waiting = await deliveries.discard_of_message(entry.tx, org_id, message_id, entry.at)
+            for listener_id in set(waiting).intersection(to.get((org_id, queue_id), ())):
+                entry.tally(org_id, listener_id, discarded=1)
             await messages.delete(entry.tx, org_id, [message_id])
             return waiting
 
@@ -126,13 +126,11 @@ class Messages:
         return message
 
     async def _write(self, entry: Entry, items: list[_New]) -> Sequence[str | Exception]:
-        to: Recipients = {
-            key: await listeners.recipients(entry.tx, *key) for key in {(i.org_id, i.queue_id) for i in items}
-        }
+        to = await listeners.recipients(entry.tx, {(i.org_id, i.queue_id) for i in items})
         accepted: list[Message] = []
         results: list[str | Exception] = []
         for item in items:
-            if to[item.org_id, item.queue_id] is None:
+            if (item.org_id, item.queue_id) not in to:
                 results.append(_no_queue(item.queue_id))
             else:
                 accepted.append(Message(item.org_id, entry.mint(), item.queue_id, item.name, item.data))
@@ -142,7 +140,7 @@ class Messages:
 
     async def _keep(self, entry: Entry, accepted: list[Message], to: Recipients) -> None:
         await messages.insert(entry.tx, accepted)
-        owed = [(m, listener_id) for m in accepted for listener_id in to[m.org_id, m.queue_id] or ()]
+        owed = [(m, listener_id) for m in accepted for listener_id in to[m.org_id, m.queue_id]]
         await deliveries.insert(
             entry.tx, [(m.org_id, m.id, listener_id, entry.at) for m, listener_id in owed]
         )

@@ -1,4 +1,4 @@
-"""Tells whoever delivers what was just committed, so that it need not look for it."""
+"""Tells whoever delivers, here or in another process, what was just committed: it need not look for it."""
 
 from typing import Protocol
 
@@ -19,26 +19,26 @@ class Deliverer(Protocol):
 
 
 class Outbox:
-    """Passes news on to the deliverer of this process, if it has one."""
+    """Passes news on to those who want to be told."""
 
     def __init__(self) -> None:
-        self._deliverer: Deliverer | None = None
+        self._told: list[Deliverer] = []
 
     def attach(self, deliverer: Deliverer) -> None:
-        """From now on, tell `deliverer`."""
-        self._deliverer = deliverer
+        """From now on, tell `deliverer`, too."""
+        self._told.append(deliverer)
 
     def owed(self, org_id: str, listener_id: str, owed: Owed) -> None:
         """A message was accepted."""
-        if self._deliverer:
-            self._deliverer.owed(org_id, listener_id, owed)
+        for deliverer in self._told:
+            deliverer.owed(org_id, listener_id, owed)
 
     def changed(self, org_id: str, listener_id: str) -> None:
         """A listener was added, changed, found alive or dead, or deleted."""
-        if self._deliverer:
-            self._deliverer.changed(org_id, listener_id)
+        for deliverer in self._told:
+            deliverer.changed(org_id, listener_id)
 
     def discarded(self, org_id: str, listener_id: str, message_id: str) -> None:
         """A message was deleted before it was delivered."""
-        if self._deliverer:
-            self._deliverer.discarded(org_id, listener_id, message_id)
+        for deliverer in self._told:
+            deliverer.discarded(org_id, listener_id, message_id)

@@ -117,6 +117,7 @@ class Queues:
         """
 
         async def body(entry: Entry) -> list[Listener]:
+            await queues.hold(entry.tx, org_id, queue_id)
             queue = _found(await queues.find(entry.tx, org_id, queue_id), queue_id)
             attached = await listeners.of_queue(entry.tx, org_id, queue_id)
             for listener in attached:
@@ -131,7 +132,10 @@ class Queues:
 
 
 async def discard_all(entry: Entry, listener: Listener) -> None:
-    """Delete a listener; all that is pending counts as discarded at once, its rows follow a few at a time."""
+    """Delete a listener of a queue that is held.
+
+    All that is pending counts as discarded at once; its rows follow, a few at a time.
+    """
     counts = await listeners.counts(entry.tx, listener.org_id, listener.id)
     entry.tally(listener.org_id, listener.id, discarded=counts.pending)
     await listeners.delete(entry.tx, listener.org_id, listener.id)

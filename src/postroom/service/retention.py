@@ -5,7 +5,7 @@ import asyncio
 from postroom.domain import ids
 from postroom.domain.clock import DAY, HOUR, MINUTE, Clock
 from postroom.service.ledger import Entry, Ledger
-from postroom.store import deliveries, messages, removals, usage
+from postroom.store import deliveries, messages, processes, removals, usage
 from postroom.store import organizations as organizations_store
 from postroom.store.database import Database
 
@@ -81,7 +81,7 @@ class Retention:
 
     async def _thin(self, org_id: str, now: int) -> None:
         """Keep the last totals of each minute after 25 hours, of each hour after 8 days, for good."""
-        for series in await usage.every_series(self._database):
+        for series in await processes.every_series(self._database):
             for step, age in ((MINUTE, MINUTES_AFTER), (HOUR, HOURS_AFTER)):
                 start = self._thinned[step] - step
                 await self._thin_between(org_id, series, start, now - age, step)

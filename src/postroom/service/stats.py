@@ -6,7 +6,7 @@ import msgspec
 
 from postroom.domain import ids, usage
 from postroom.domain.clock import DAY, MINUTE, Clock
-from postroom.domain.usage import GROUPS, Kind, Segment, Totals, UsageEvent
+from postroom.domain.usage import GROUPS, Kind, Totals, UsageEvent
 from postroom.service.ledger import Ledger
 from postroom.store import organizations
 from postroom.store import usage as usage_store
@@ -44,11 +44,10 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class _Memo(NamedTuple):
-    """An answer, and for how long it is the right one."""
+    """An answer, and for how long it is the right one: while the stamp stays, and up to a time, ms."""
 
     stats: Stats
-    newest: Segment | None
-    version: int
+    stamp: object
     until: int
 
 
@@ -68,15 +67,22 @@ class Statistics:
         in another process, or an event leaves a window.
         """
         now = self._clock()
-        newest, version = self._ledger.newest(org_id), await self._database.version()
+        stamp = await self._stamp(org_id)
         memo = self._memos.get(org_id)
-        if memo and memo.newest is newest and memo.version == version and now <= memo.until:
+        if memo and memo.stamp == stamp and now <= memo.until:
             return memo.stats
         stats, until = await self._count(org_id, now)
         if len(self._memos) >= MOST_KEPT:
             self._memos.clear()
-        self._memos[org_id] = _Memo(stats, newest, version, until)
+        self._memos[org_id] = _Memo(stats, stamp, until)
         return stats
+
+    async def _stamp(self, org_id: str) -> object:
+        """What differs as soon as something more of the organization is counted, wherever that is."""
+        version = await self._database.version()
+        if version is None:
+            return await usage_store.stamp(self._database, org_id)
+        return version, self._ledger.newest(org_id)
 
     async def _count(self, org_id: str, now: int) -> tuple[Stats, int]:
         """The counters, and the time, ms, up to which they stay while nothing is added."""

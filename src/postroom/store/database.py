@@ -32,8 +32,26 @@ class Transaction(Reader, Protocol):
         """Run a query for its effect once for each of the `rows` of parameters."""
 
 
+class Channel(Protocol):
+    """News between the processes that share a database; now and then some are lost."""
+
+    async def listen(self, heard: Callable[[str], None], ready: Callable[[], None]) -> None:
+        """Call `ready` when connected, then `heard` with whatever any process sends, until that ends.
+
+        Raises:
+            Unavailable: the connection is lost.
+        """
+
+    async def send(self, text: str) -> None:
+        """Tell every process, this one too; dropped while there is no connection."""
+
+
 class Database(Reader, Protocol):
     """A database with the schema of this version."""
+
+    @property
+    def channel(self) -> Channel | None:
+        """To other processes that serve from the same database; None where there can be no others."""
 
     @property
     def apart(self) -> Reader:
@@ -41,6 +59,8 @@ class Database(Reader, Protocol):
 
     async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `body` in one transaction, durable when this returns, undone when it raises.
+
+        It may be run more than once, each time from its start and on the state of that moment.
 
         Raises:
             Unavailable: the database is busy, full or out of reach; nothing was changed.
@@ -53,8 +73,11 @@ class Database(Reader, Protocol):
             Unavailable: the database is out of reach.
         """
 
-    async def version(self) -> int:
-        """A number that changes when another process writes."""
+    async def version(self) -> int | None:
+        """A number that changes when another process writes; None where others write all the time."""
+
+    async def now(self) -> int:
+        """The time, ms, that all processes on this database have in common."""
 
     async def close(self) -> None:
         """Give up the connections."""

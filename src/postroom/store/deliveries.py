@@ -11,19 +11,27 @@ async def insert(tx: Transaction, owed: Iterable[tuple[str, str, str, int]]) -> 
     await tx.execute_many("insert_delivery", owed)
 
 
-async def settle(tx: Transaction, outcomes: list[Outcome]) -> set[tuple[str, str]]:
-    """Write the outcomes of attempts.
+async def settle(tx: Transaction, outcomes: list[Outcome]) -> list[Outcome]:
+    """Write the outcomes of attempts; answers those whose delivery still waited for this attempt.
 
-    Answers the (message's id, listener's id) of those whose delivery was still pending; the others were
-    discarded while the attempt was under way, and are left as they are.
+    The others were discarded, or made by another process, while the attempt was under way, and are left as
+    they are.
     """
     retries = [o for o in outcomes if o.state is State.PENDING]
     ends = [o for o in outcomes if o.state is not State.PENDING]
-    settled = await tx.fetch_many("retry_delivery", [(*_key(o), o.attempt.number, o.at) for o in retries])
-    settled += await tx.fetch_many(
+    rows = await tx.fetch_many("retry_delivery", [(*_key(o), o.attempt.number, o.at) for o in retries])
+    rows += await tx.fetch_many(
         "end_delivery", [(*_key(o), o.attempt.number, o.state.value, o.at) for o in ends]
     )
-    return {(message_id, listener_id) for message_id, listener_id in settled}
+    settled = {(message_id, listener_id) for message_id, listener_id in rows}
+    return [o for o in outcomes if (o.message_id, o.attempt.listener_id) in settled]
+
+
+async def written(tx: Transaction, outcomes: list[Outcome]) -> list[Outcome]:
+    """Those of the outcomes that were written before, by a commit that nobody was told of."""
+    keys = [(*_key(o), o.attempt.number) for o in outcomes]
+    found = {tuple(row) for row in await tx.fetch_many("find_attempt", keys)}
+    return [o for o in outcomes if (o.message_id, o.attempt.listener_id, o.attempt.at) in found]
 
 
 async def insert_attempts(tx: Transaction, outcomes: list[Outcome]) -> None:
@@ -52,20 +60,15 @@ async def next_due(reader: Reader, org_id: str, listener_id: str, after: int) ->
     return rows[0][0] if rows else None
 
 
-async def waiting(reader: Reader) -> set[tuple[str, str]]:
-    """(Organization's id, listener's id) of each listener that is owed something."""
-    rows = await reader.fetch("waiting_listeners")
-    return {(org_id, listener_id) for org_id, listener_id in rows}
-
-
 async def hasten(tx: Transaction, org_id: str, listener_id: str, now: int, limit: int) -> int:
     """Make at most `limit` later deliveries due now; answers how many."""
     return len(await tx.fetch("hasten_deliveries", org_id, listener_id, now, limit))
 
 
-async def pending_of_message(reader: Reader, org_id: str, message_id: str) -> list[str]:
-    """Ids of the listeners that it is still owed to."""
-    return [listener_id for (listener_id,) in await reader.fetch("pending_of_message", org_id, message_id)]
+async def discard_of_message(tx: Transaction, org_id: str, message_id: str, now: int) -> list[str]:
+    """Discard whatever of a message is pending; answers the ids of the listeners that waited for it."""
+    rows = await tx.fetch("discard_of_message", org_id, message_id, now)
+    return [listener_id for (listener_id,) in rows]
 
 
 async def missed(reader: Reader, org_id: str, listener_id: str, limit: int) -> list[str]:

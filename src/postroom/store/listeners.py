@@ -1,8 +1,10 @@
 """Listeners, what became of their deliveries, and what their probes found."""
 
+from collections.abc import Iterable
+
 from postroom.domain.listener import Counts, Listener
 from postroom.domain.liveness import Liveness
-from postroom.store.database import Reader, Row, Transaction
+from postroom.store.database import Reader, Transaction
 
 
 async def insert(tx: Transaction, listener: Listener) -> bool:
@@ -29,9 +31,14 @@ async def find(reader: Reader, org_id: str, listener_id: str) -> Listener | None
     return Listener(*rows[0]) if rows else None
 
 
-async def exists(reader: Reader, org_id: str, listener_id: str) -> bool:
-    """Whether there still is such a listener."""
-    return bool(await reader.fetch("listener_exists", org_id, listener_id))
+async def present(tx: Transaction, some: Iterable[tuple[str, str, str]]) -> set[tuple[str, str]]:
+    """Of (organization's, queue's, listener's id) those that are there, and stay so until the commit.
+
+    Answers their (organization's id, listener's id).
+    """
+    return {
+        (org_id, listener_id) for org_id, listener_id in await tx.fetch_many("present_listener", list(some))
+    }
 
 
 async def of(reader: Reader, org_id: str) -> list[Listener]:
@@ -49,10 +56,19 @@ async def every(reader: Reader) -> list[Listener]:
     return [Listener(*row) for row in await reader.fetch("list_every_listener")]
 
 
-async def recipients(reader: Reader, org_id: str, queue_id: str) -> list[str] | None:
-    """The ids of the listeners that a message accepted now goes to; None where there is no such queue."""
-    rows = await reader.fetch("recipients", org_id, queue_id)
-    return [listener_id for (listener_id,) in rows if listener_id is not None] if rows else None
+async def recipients(
+    tx: Transaction, of_queues: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], list[str]]:
+    """The ids of the listeners that a message accepted now goes to, of those queues that there are.
+
+    Queues go by (organization's id, queue's id), and keep their listeners until the commit.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for org_id, queue_id, listener_id in await tx.fetch_many("recipients", list(of_queues)):
+        to = found.setdefault((org_id, queue_id), [])
+        if listener_id is not None:
+            to.append(listener_id)
+    return found
 
 
 async def update(tx: Transaction, listener: Listener) -> bool:
@@ -108,9 +124,14 @@ async def every_liveness(reader: Reader) -> dict[tuple[str, str], Liveness]:
     return {(org_id, listener_id): Liveness(*found) for org_id, listener_id, *found in rows}
 
 
-async def probed(reader: Reader) -> list[Row]:
-    """Of each listener switched on: ids, liveness URL, last probe (ms), whether to probe often."""
-    return await reader.fetch("probed_listeners")
+async def waiting(reader: Reader) -> set[tuple[str, str]]:
+    """(Organization's id, listener's id) of each listener that is owed something."""
+    return {(org_id, listener_id) for org_id, listener_id in await reader.fetch("waiting_listeners")}
+
+
+async def unfinished(reader: Reader) -> set[tuple[str, str]]:
+    """(Organization's id, listener's id) of each listener with something pending or failed."""
+    return {(org_id, listener_id) for org_id, listener_id in await reader.fetch("unfinished_listeners")}
 
 
 async def write_liveness(tx: Transaction, org_id: str, listener_id: str, found: Liveness) -> None:

@@ -47,6 +47,11 @@ async def find_schema(reader: Reader, org_id: str, queue_id: str, schema_id: str
     return msgspec.json.decode(rows[0][0], type=dict[str, object]) if rows else None
 
 
+async def hold(tx: Transaction, org_id: str, queue_id: str) -> None:
+    """Until the commit, nobody else changes what the queue's listeners are owed."""
+    await tx.execute("hold_queue", org_id, queue_id)
+
+
 async def delete(tx: Transaction, org_id: str, queue_id: str) -> None:
     """The queue, its schemas and listeners; its messages are left to be removed a few at a time."""
     await tx.execute("delete_queue", org_id, queue_id)

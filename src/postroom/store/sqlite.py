@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import apsw
 
+from postroom.domain.clock import system_clock
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.store import queries
 from postroom.store.checkpoints import Checkpoints
@@ -108,6 +109,8 @@ class SqliteTransaction:
 class SqliteDatabase:
     """One SQLite file, already migrated: a connection that reads and writes, one beside it for long reads."""
 
+    channel = None
+
     def __init__(self, path: Path) -> None:
         self._connection = connect(path)
         self._connection.set_busy_timeout(0)  # waiting happens in the loop, not in SQLite
@@ -152,6 +155,10 @@ class SqliteDatabase:
                 self._version = cast(int, self._connection.execute("PRAGMA data_version").get)
             self._asked_at = now
         return self._version
+
+    async def now(self) -> int:
+        """The time of the machine, which all processes on a file share."""
+        return system_clock()
 
     async def close(self) -> None:
         """Close both connections; the last one to close folds the log into the file."""

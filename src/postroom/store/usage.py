@@ -1,12 +1,22 @@
 """Usage events and running totals in the database."""
 
 from collections import defaultdict
+from collections.abc import Set
 
 from postroom.domain import ids
+from postroom.domain.clock import SECOND
 from postroom.domain.usage import BEGINNING, NOTHING, Kind, Segment, Totals, UsageEvent, minus, plus
 from postroom.store.database import Reader, Row, Transaction
 
 FOREVER = 1 << 62
+
+
+class Behind(Exception):
+    """Events were counted at the time `last`, ms, and the clock of this process has not come to that."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__(last)
+        self.last = last
 
 
 async def append(
@@ -15,6 +25,9 @@ async def append(
     """Keep the events of one commit, all of the time `at`, and count each of them in the running totals.
 
     `newest` has the newest segments of organizations as far as they are known; answers those that are new.
+
+    Raises:
+        Behind: whoever wrote the series before has counted later events already.
     """
     await tx.execute_many(
         "insert_usage_event",
@@ -36,9 +49,12 @@ async def append(
     added: defaultdict[str, list[int]] = defaultdict(lambda: list(NOTHING))
     for event in events:
         added[event.org_id][event.kind] += 1
+    found = await _newest(tx, added.keys() - newest.keys(), series)
+    if found and (last := max(segment.last_at for segment in found.values())) > at:
+        raise Behind(last)
     segments: dict[str, Segment] = {}
     for org_id, totals in added.items():
-        before = newest.get(org_id) or await _newest(tx, org_id, series)
+        before = newest.get(org_id) or found.get(org_id, BEGINNING)
         segments[org_id] = before.with_more(at, tuple(totals))
     await tx.execute_many(
         "write_segment",
@@ -47,9 +63,14 @@ async def append(
     return segments
 
 
-async def _newest(reader: Reader, org_id: str, series: int) -> Segment:
-    rows = await reader.fetch("newest_segment", org_id, series)
-    return _segment(rows[0]) if rows else BEGINNING
+async def _newest(tx: Transaction, org_ids: Set[str], series: int) -> dict[str, Segment]:
+    rows = await tx.fetch_many("newest_segment", [(org_id, series) for org_id in org_ids]) if org_ids else []
+    return {row[0]: _segment(row[1:]) for row in rows}
+
+
+async def stamp(reader: Reader, org_id: str) -> list[tuple[int, ...]]:
+    """What changes whenever something of the organization is counted, in whatever series."""
+    return [tuple(row) for row in await reader.fetch("newest_of_each_series", org_id)]
 
 
 async def next_time(reader: Reader, org_id: str, at: int) -> int | None:
@@ -94,8 +115,12 @@ async def events_after(
 
 async def last_time(reader: Reader) -> int:
     """The latest time that was ever counted, ms; 0 for none."""
-    rows = await reader.fetch("last_event_time")
-    return rows[0][0] or 0
+    ((started_at,),) = await reader.fetch("last_segment_start")
+    if started_at is None:
+        return 0
+    # A segment that began a second or more before the last one ended before it.
+    ((last_at,),) = await reader.fetch("last_event_time", started_at - SECOND)
+    return int(last_at)
 
 
 async def delete_some_events(tx: Transaction, org_id: str, before: str, limit: int) -> int:
@@ -108,16 +133,6 @@ async def thin_some(
 ) -> list[int]:
     """Delete some segments that are not the last of their `step` ms; answers when they started."""
     return [at for (at,) in await tx.fetch("thin_some_totals", org_id, series, start, end, step, limit)]
-
-
-async def every_series(reader: Reader) -> list[int]:
-    """The series of running totals that were ever written."""
-    return [series for (series,) in await reader.fetch("list_series")]
-
-
-async def mark_process(tx: Transaction, series: int, at: int) -> None:
-    """The process that writes this series is alive at `at`, ms."""
-    await tx.execute("mark_process", series, at)
 
 
 def _segment(row: Row) -> Segment:

@@ -3,11 +3,13 @@
 Each listener has a lane. Lanes with something due stand in a ring and take turns, one request at a turn, so
 a listener that hangs holds up its own lane and nobody else's. What was just accepted is handed over in
 memory; whatever does not fit stays in the store and is read when the lane runs empty.
+
+A process has lanes only for listeners of the slots that it holds.
 """
 
 import asyncio
 import heapq
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Coroutine
 
 import structlog
@@ -15,7 +17,7 @@ import structlog
 from postroom.domain.clock import SECOND, Clock
 from postroom.domain.delivery import Outcome, Owed, State
 from postroom.domain.errors import Unavailable
-from postroom.domain.listener import Listener
+from postroom.domain.listener import EVERY_SLOT, Listener, slot_of
 from postroom.service.deliveries import Deliveries, Lane
 from postroom.workers.attempt import attempt
 from postroom.workers.lane import LaneQueue
@@ -24,17 +26,27 @@ from postroom.workers.transport import Transport
 log = structlog.get_logger(__name__)
 
 READ_AT_ONCE = 64
+FED_AT_ONCE = 4
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 Key = tuple[str, str]
 
 
 class Deliver:
-    """Makes attempts: at most `per_listener` requests at once for each listener, `in_all` for all."""
+    """Makes attempts: at most `per_listener` requests at once for each listener, `in_all` for all.
+
+    It begins with the slots `held`.
+    """
 
     name = "deliver"
 
     def __init__(
-        self, deliveries: Deliveries, transport: Transport, clock: Clock, per_listener: int, in_all: int
+        self,
+        deliveries: Deliveries,
+        transport: Transport,
+        clock: Clock,
+        per_listener: int,
+        in_all: int,
+        held: frozenset[int] = EVERY_SLOT,
     ) -> None:
         self._deliveries = deliveries
         self._transport = transport
@@ -47,26 +59,63 @@ class Deliver:
         self._hungry: set[Key] = set()
         self._timers: list[tuple[int, Key]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held = held
+        self._running: defaultdict[Key, set[str]] = defaultdict(set)
+        self._quiet = asyncio.Condition()
         self._wake = asyncio.Event()
         self._all_stale = True
         self._stopping = False
 
     def owed(self, org_id: str, listener_id: str, owed: Owed) -> None:
         """A message was accepted for a listener."""
-        lane = self._lane((org_id, listener_id))
-        lane.offer(owed)
-        self._consider(lane)
-        self._start_ready()
+        if self.holds(listener_id):
+            lane = self._lane((org_id, listener_id))
+            lane.offer(owed)
+            self._consider(lane)
+            self._start_ready()
 
     def changed(self, org_id: str, listener_id: str) -> None:
         """A listener was added, changed, found alive or dead, or deleted."""
-        self._lane((org_id, listener_id)).lane = None
-        self._stale.add((org_id, listener_id))
-        self._wake.set()
+        if self.holds(listener_id):
+            self._lane((org_id, listener_id)).lane = None
+            self._stale.add((org_id, listener_id))
+            self._wake.set()
 
     def discarded(self, org_id: str, listener_id: str, message_id: str) -> None:
         """A message was deleted before it was delivered."""
-        self._lane((org_id, listener_id)).discard(message_id)
+        if self.holds(listener_id):
+            self._lane((org_id, listener_id)).discard(message_id)
+
+    def waiting(self, org_id: str, listener_id: str) -> None:
+        """The store has something for a listener that this process may not know of."""
+        if self.holds(listener_id):
+            lane = self._lane((org_id, listener_id))
+            lane.more = True
+            self._consider(lane)
+
+    @property
+    def held(self) -> frozenset[int]:
+        """The slots whose listeners this process delivers to."""
+        return self._held
+
+    def holds(self, listener_id: str) -> bool:
+        """Whether this process delivers to the listener."""
+        return slot_of(listener_id) in self._held
+
+    def hold(self, slots: frozenset[int]) -> None:
+        """From now on, deliver to the listeners of these slots; what is under way goes on."""
+        if slots == self._held:
+            return
+        self._all_stale = self._all_stale or not slots <= self._held
+        self._held = slots
+        for key in [key for key in self._lanes if not self.holds(key[1])]:
+            self._lanes.pop(key).lane = None
+        self._wake.set()
+
+    async def ended(self, slots: frozenset[int]) -> None:
+        """Wait until nothing is under way any more to the listeners of these slots."""
+        async with self._quiet:
+            await self._quiet.wait_for(lambda: not any(slot_of(key[1]) in slots for key in self._running))
 
     def look_everywhere(self) -> None:
         """Another process has written: look up every listener, and what it is owed."""
@@ -99,20 +148,30 @@ class Deliver:
         if self._all_stale:
             await self._look_up_all()
         while self._stale:
-            key = next(iter(self._stale))
-            known = await self._deliveries.lane(*key)
-            self._stale.discard(key)
-            self._learn(key, known)
+            await self._look_up(self._stale.pop())
         self._ring_alarms()
         while self._hungry:
-            if lane := self._lanes.get(self._hungry.pop()):
-                await self._feed(lane)
+            some = [self._lanes.get(self._hungry.pop()) for _ in range(min(len(self._hungry), FED_AT_ONCE))]
+            fed = await asyncio.gather(*(self._feed(lane) for lane in some if lane), return_exceptions=True)
+            for error in filter(None, fed):
+                raise error
+
+    async def _look_up(self, key: Key) -> None:
+        try:
+            known = await self._deliveries.lane(*key)
+        except Unavailable:
+            self._stale.add(key)
+            raise
+        if key not in self._stale:  # else it has changed again meanwhile
+            self._learn(key, known)
 
     async def _look_up_all(self) -> None:
         self._all_stale = False
         try:
             found = {
-                (each.listener.org_id, each.listener.id): each for each in await self._deliveries.lanes()
+                (each.listener.org_id, each.listener.id): each
+                for each in await self._deliveries.lanes()
+                if each.listener.slot in self._held
             }
             waiting = await self._deliveries.waiting()
         except Unavailable:
@@ -123,10 +182,13 @@ class Deliver:
 
     def _learn(self, key: Key, known: Lane | None, waiting: bool = True) -> None:
         """Take in what the store says of a listener, and whether something may wait for it there."""
-        lane = self._lanes.setdefault(key, LaneQueue(*key, more=False))
-        if known is None:
-            self._lanes.pop(key).lane = None
+        if not self.holds(key[1]):  # given up meanwhile
             return
+        if known is None:
+            if gone := self._lanes.pop(key, None):
+                gone.lane = None
+            return
+        lane = self._lanes.get(key) or self._new_lane(key, more=False)
         reopened = lane.closed and known.open
         lane.lane, lane.closed, lane.more = known, not known.open, lane.more or waiting
         if reopened:
@@ -149,15 +211,13 @@ class Deliver:
 
     async def _feed(self, lane: LaneQueue) -> None:
         asked = READ_AT_ONCE + len(lane.running)
-        lane.loading, lane.more = True, False
+        lane.expect()
         try:
             read, next_due = await self._deliveries.due(*lane.key, asked)
         except Unavailable:
-            lane.more = True
+            lane.load([], 0)
             self._hungry.add(lane.key)
             raise
-        finally:
-            lane.loading = False
         lane.load(read, asked)
         if next_due is not None:
             self._set_alarm(lane, next_due)
@@ -178,6 +238,7 @@ class Deliver:
             lane.in_ring = False
             if lane.lane is not None and lane.ready(self._fair_share()):
                 owed = lane.due.popleft()
+                lane.running = self._running[lane.key]
                 lane.running.add(owed.message_id)
                 self._start(self._deliver(lane, lane.lane.listener, owed))
                 self._consider(lane)
@@ -215,6 +276,14 @@ class Deliver:
         finally:
             lane.running.discard(owed.message_id)
             self._consider(lane)
+            await self._done(lane.key)
+
+    async def _done(self, key: Key) -> None:
+        if not self._running[key]:
+            del self._running[key]
+            if not self.holds(key[1]):
+                async with self._quiet:
+                    self._quiet.notify_all()
 
     async def _attempt(self, listener: Listener, owed: Owed) -> Outcome | None:
         """What a request came to; None where the message is gone."""
@@ -243,9 +312,13 @@ class Deliver:
     def _lane(self, key: Key) -> LaneQueue:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = LaneQueue(*key)
+            lane = self._new_lane(key, more=True)
             self._stale.add(key)
             self._wake.set()
+        return lane
+
+    def _new_lane(self, key: Key, *, more: bool) -> LaneQueue:
+        lane = self._lanes[key] = LaneQueue(*key, self._running.get(key, set()), more)
         return lane
 
     def _set_alarm(self, lane: LaneQueue, at: int) -> None:

@@ -9,18 +9,23 @@ MOST_HELD = 256
 
 
 class LaneQueue:
-    """The due deliveries of one listener: some in memory, in order; `more` when the store may hold others."""
+    """The due deliveries of one listener: some in memory, in order; `more` when the store may hold others.
 
-    def __init__(self, org_id: str, listener_id: str, more: bool = True) -> None:
+    `running` are the messages under way. Reading from the store takes time, in which messages are accepted,
+    delivered and deleted: none of them is to be sent twice.
+    """
+
+    def __init__(self, org_id: str, listener_id: str, running: set[str], more: bool = True) -> None:
         self.key = org_id, listener_id
         self.lane: Lane | None = None  # None until it was looked up
         self.due: deque[Owed] = deque()
-        self.running: set[str] = set()
+        self.running = running
         self.more = more
-        self.loading = False
         self.in_ring = False
         self.closed = False
         self.wake_at: int | None = None
+        self._past: set[str] | None = None  # while the store is asked: what is not to be taken from there
+        self._loaded: set[str] = set()
 
     def ready(self, most: int) -> bool:
         """Whether a request can be made, with at most `most` at once."""
@@ -29,7 +34,7 @@ class LaneQueue:
     @property
     def hungry(self) -> bool:
         """Whether the store is to be asked for what is due."""
-        return self._open and self.more and not self.due and not self.loading
+        return self._open and self.more and not self.due and self._past is None
 
     @property
     def _open(self) -> bool:
@@ -37,18 +42,28 @@ class LaneQueue:
 
     def offer(self, owed: Owed) -> None:
         """Take what was just committed, or leave it in the store to be read in its turn."""
-        if self.more or self.loading or len(self.due) >= MOST_HELD:
+        if owed.message_id in self._loaded:  # the store knew of it before this process was told
+            return
+        if self.more or self._past is not None or len(self.due) >= MOST_HELD:
             self.more = True
         elif owed.data is not None and len(owed.data) > SHORT:
             self.due.append(Owed(owed.message_id, owed.attempts))
         else:
             self.due.append(owed)
 
+    def expect(self) -> None:
+        """The store is being asked."""
+        self._past, self.more = set(self.running), False
+
     def load(self, read: list[Owed], asked: int) -> None:
-        """Take what the store gave when it was asked for so many; what is under way is among it."""
-        self.due.extend(owed for owed in read if owed.message_id not in self.running)
+        """Take what the store gave when it was asked for so many, but for what is or was under way."""
+        past, self._past = self._past or set(), None
+        self._loaded = {owed.message_id for owed in read}
+        self.due.extend(owed for owed in read if owed.message_id not in past)
         self.more = self.more or len(read) >= asked
 
     def discard(self, message_id: str) -> None:
         """Forget a message."""
         self.due = deque(owed for owed in self.due if owed.message_id != message_id)
+        if self._past is not None:
+            self._past.add(message_id)

@@ -1,6 +1,7 @@
 """Fetches liveness URLs: often while something is pending or has failed, now and then otherwise."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -16,11 +17,20 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 3.0
 
 
 class Probe:
-    """Probes each listener every `busy` or `idle` ms."""
+    """Probes each listener whose id this process `holds` every `busy` or `idle` ms."""
 
     name = "probe"
 
-    def __init__(self, probes: Probes, transport: Transport, clock: Clock, busy: int, idle: int) -> None:
+    def __init__(
+        self,
+        probes: Probes,
+        transport: Transport,
+        clock: Clock,
+        busy: int,
+        idle: int,
+        holds: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._holds = holds
         self._probes = probes
         self._transport = transport
         self._clock = clock
@@ -47,7 +57,8 @@ class Probe:
         return [
             probed
             for probed in await self._probes.every()
-            if probed.key not in self._under_way
+            if self._holds(probed.listener_id)
+            and probed.key not in self._under_way
             and now >= (probed.checked_at or 0) + (self._busy if probed.busy else self._idle)
         ]
 

@@ -1,6 +1,7 @@
 """Removes what is over, now and then."""
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -12,11 +13,18 @@ log = structlog.get_logger(__name__)
 
 
 class Sweep:
-    """Sweeps every `interval` seconds."""
+    """Sweeps every `interval` seconds, while it `may`: one process does at a time."""
 
     name = "sweep"
 
-    def __init__(self, retention: Retention, api_keys: ApiKeys, interval: float) -> None:
+    def __init__(
+        self,
+        retention: Retention,
+        api_keys: ApiKeys,
+        interval: float,
+        may: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._may = may
         self._retention = retention
         self._api_keys = api_keys
         self._interval = interval
@@ -26,7 +34,8 @@ class Sweep:
         while True:
             try:
                 await self._api_keys.keep_uses()
-                await self._retention.sweep()
+                if self._may():
+                    await self._retention.sweep()
             except Unavailable as error:
                 log.warning("store_unavailable", worker=self.name, detail=error.detail)
             await asyncio.sleep(self._interval)

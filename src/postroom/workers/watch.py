@@ -1,17 +1,17 @@
-"""Notices what other processes write to the same database: the command line, above all."""
+"""Notices what other processes write to the same database: the command line, and other servers."""
 
 import asyncio
 
 import structlog
 
 from postroom.domain.errors import Unavailable
-from postroom.service.directory import Directory
-from postroom.store.database import Database
+from postroom.service.hub import Hub
 from postroom.workers.deliver import Deliver
 
 log = structlog.get_logger(__name__)
 
 PAUSE = 0.25
+SEARCH_EVERY = 20  # looks
 
 
 class Watch:
@@ -19,22 +19,36 @@ class Watch:
 
     name = "watch"
 
-    def __init__(self, database: Database, directory: Directory, deliver: Deliver) -> None:
-        self._database = database
-        self._directory = directory
+    def __init__(self, hub: Hub, deliver: Deliver) -> None:
+        self._hub = hub
         self._deliver = deliver
+        self._seen: int | None = None
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        seen: int | None = None
+        looks = 0
         while True:
             try:
-                version = await self._database.version()
+                await self._look()
+                looks += 1
+                if looks % SEARCH_EVERY == 0 and self._hub.database.channel is not None:
+                    await self._search()
             except Unavailable as error:
                 log.warning("store_unavailable", worker=self.name, detail=error.detail)
-            else:
-                if version != seen:
-                    seen = version
-                    self._directory.forget()
-                    self._deliver.look_everywhere()
             await asyncio.sleep(PAUSE)
+
+    def look_everywhere(self) -> None:
+        """Something may have changed that nobody told of."""
+        self._hub.directory.forget()
+        self._deliver.look_everywhere()
+
+    async def _look(self) -> None:
+        revision = await self._hub.revision()
+        if revision != self._seen:
+            self._seen = revision
+            self.look_everywhere()
+
+    async def _search(self) -> None:
+        """Whoever accepted something elsewhere has told of it; but what is told may be lost."""
+        for key in await self._hub.deliveries.waiting():
+            self._deliver.waiting(*key)

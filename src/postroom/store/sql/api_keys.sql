@@ -22,7 +22,8 @@ AND NOT EXISTS (SELECT 1 FROM api_keys AS other WHERE other.org_id = $1 AND othe
 RETURNING id;
 
 -- mark_api_key_used: when a key was used last
-UPDATE api_keys SET last_used_at = $3 WHERE org_id = $1 AND id = $2;
+UPDATE api_keys SET last_used_at = $3
+WHERE org_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $3);
 
 -- delete_api_key: for good
 DELETE FROM api_keys WHERE org_id = $1 AND id = $2;

@@ -1,19 +1,23 @@
 -- insert_delivery: owed from now on
 INSERT INTO deliveries (org_id, message_id, listener_id, state, attempts, due_at) VALUES ($1, $2, $3, 0, 0, $4);
 
--- retry_delivery: a failed attempt that another one follows; the row only while it was pending
+-- retry_delivery: a failed attempt that another one follows; the row only while it waited for this one
 UPDATE deliveries SET attempts = $4, due_at = $5
-WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state = 0
+WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state = 0 AND attempts = $4 - 1
 RETURNING message_id, listener_id;
 
--- end_delivery: delivered or failed for good; the row only while it was pending
+-- end_delivery: delivered or failed for good; the row only while it waited for this attempt
 UPDATE deliveries SET attempts = $4, state = $5, ended_at = $6
-WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state = 0
+WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state = 0 AND attempts = $4 - 1
 RETURNING message_id, listener_id;
 
 -- insert_attempt: one request made
 INSERT INTO attempts (org_id, message_id, listener_id, number, at, duration, status, error, answer)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- find_attempt: one that was written before
+SELECT message_id, listener_id, at FROM attempts
+WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND number = $4;
 
 -- list_attempts: for a message, in the order made
 SELECT listener_id, number, at, duration, status, error, answer FROM attempts
@@ -30,9 +34,6 @@ ORDER BY d.due_at, d.message_id LIMIT $4;
 SELECT due_at FROM deliveries WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at > $3
 ORDER BY due_at LIMIT 1;
 
--- waiting_listeners: of all organizations, those that are owed something
-SELECT DISTINCT org_id, listener_id FROM deliveries WHERE state = 0;
-
 -- hasten_deliveries: some that wait for a later time become due
 UPDATE deliveries SET due_at = $3
 WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND message_id IN (
@@ -40,8 +41,9 @@ WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND message_id IN (
     WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at > $3 ORDER BY due_at LIMIT $4
 ) RETURNING message_id;
 
--- pending_of_message: which listeners still wait for it
-SELECT listener_id FROM deliveries WHERE org_id = $1 AND message_id = $2 AND state = 0;
+-- discard_of_message: whoever still waits for it waits no more
+UPDATE deliveries SET state = 3, ended_at = $3 WHERE org_id = $1 AND message_id = $2 AND state = 0
+RETURNING listener_id;
 
 -- missed: the newest deliveries of a listener whose schedule is used up
 SELECT message_id FROM deliveries

@@ -19,10 +19,15 @@ FROM listeners WHERE org_id = $1 AND queue_id = $2 ORDER BY id;
 SELECT org_id, id, queue_id, name, notify_url, liveness_url, secret, status, slot, created_at
 FROM listeners ORDER BY org_id, id;
 
--- recipients: whether the queue exists, and the listeners that a message accepted now goes to
-SELECT l.id FROM queues AS q
+-- recipients: of a queue that exists, the listeners that a message accepted now goes to; null where it has none
+SELECT q.org_id, q.id, l.id FROM queues AS q
 LEFT JOIN listeners AS l ON l.org_id = q.org_id AND l.queue_id = q.id
 WHERE q.org_id = $1 AND q.id = $2 ORDER BY l.id;
+
+-- present_listener: a row if it still is a listener of this queue, which none of the two ceases before the commit
+SELECT l.org_id, l.id FROM queues AS q
+JOIN listeners AS l ON l.org_id = q.org_id AND l.queue_id = q.id
+WHERE q.org_id = $1 AND q.id = $2 AND l.id = $3;
 
 -- update_listener: no row where the name is taken by another one
 UPDATE listeners SET name = $3, notify_url = $4, liveness_url = $5, status = $6
@@ -55,11 +60,13 @@ ON CONFLICT (org_id, listener_id, series) DO UPDATE SET
     discarded = listener_counts.discarded + excluded.discarded;
 
 -- read_listener_counts: of one listener, over all series
-SELECT sum(accepted), sum(delivered), sum(failed), sum(discarded)
+SELECT CAST(sum(accepted) AS BIGINT), CAST(sum(delivered) AS BIGINT), CAST(sum(failed) AS BIGINT),
+    CAST(sum(discarded) AS BIGINT)
 FROM listener_counts WHERE org_id = $1 AND listener_id = $2;
 
 -- list_listener_counts: of every listener of an organization, the deleted ones too
-SELECT listener_id, sum(accepted), sum(delivered), sum(failed), sum(discarded)
+SELECT listener_id, CAST(sum(accepted) AS BIGINT), CAST(sum(delivered) AS BIGINT), CAST(sum(failed) AS BIGINT),
+    CAST(sum(discarded) AS BIGINT)
 FROM listener_counts WHERE org_id = $1 GROUP BY listener_id ORDER BY listener_id;
 
 -- read_liveness: what the probes of a listener found
@@ -78,15 +85,10 @@ ON CONFLICT (org_id, listener_id) DO UPDATE SET
 -- delete_liveness: with its listener
 DELETE FROM liveness WHERE org_id = $1 AND listener_id = $2;
 
--- listener_exists: a row if so
-SELECT 1 FROM listeners WHERE org_id = $1 AND id = $2;
+-- waiting_listeners: of all organizations, those that are owed something
+SELECT org_id, listener_id FROM listener_counts
+GROUP BY org_id, listener_id HAVING sum(accepted - delivered - failed - discarded) > 0;
 
--- probed_listeners: those switched on, with when they were probed last and whether something is pending or failed
-SELECT l.org_id, l.id, l.liveness_url, v.checked_at,
-    coalesce(v.recent LIKE '%0%', FALSE) OR coalesce((
-        SELECT sum(c.accepted - c.delivered - c.discarded) FROM listener_counts AS c
-        WHERE c.org_id = l.org_id AND c.listener_id = l.id
-    ), 0) > 0
-FROM listeners AS l
-LEFT JOIN liveness AS v ON v.org_id = l.org_id AND v.listener_id = l.id
-WHERE l.status = 'enabled';
+-- unfinished_listeners: of all organizations, those with something pending or failed
+SELECT org_id, listener_id FROM listener_counts
+GROUP BY org_id, listener_id HAVING sum(accepted - delivered - discarded) > 0;

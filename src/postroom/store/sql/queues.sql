@@ -30,5 +30,8 @@ WHERE org_id = $1 AND id = $2
 AND NOT EXISTS (SELECT 1 FROM queues AS other WHERE other.org_id = $1 AND other.name = $3 AND other.id <> $2)
 RETURNING id;
 
+-- hold_queue: nobody else changes what its listeners are owed before the commit
+SELECT id FROM queues WHERE org_id = $1 AND id = $2;
+
 -- delete_queue: with its schemas and listeners
 DELETE FROM queues WHERE org_id = $1 AND id = $2;

@@ -2,11 +2,20 @@
 INSERT INTO usage_events (org_id, id, series, kind, api_key_id, queue_id, listener_id, message_id, name)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
--- newest_segment: the totals of one series so far
-SELECT started_at, last_at, events, api_key_added, api_key_updated, api_key_deleted, queue_added, queue_updated,
-    queue_deleted, listener_added, listener_updated, listener_deleted, message_added, message_published_ok,
-    message_published_not_ok
-FROM usage_totals WHERE org_id = $1 AND series = $2 ORDER BY started_at DESC LIMIT 1;
+-- newest_segment: an organization's totals in one series so far
+SELECT org_id, started_at, last_at, events, api_key_added, api_key_updated, api_key_deleted, queue_added,
+    queue_updated, queue_deleted, listener_added, listener_updated, listener_deleted, message_added,
+    message_published_ok, message_published_not_ok
+FROM usage_totals WHERE org_id = $1 AND series = $2 AND started_at = (
+    SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = $1 AND last.series = $2
+);
+
+-- newest_of_each_series: what tells whether an organization's totals have changed
+SELECT t.series, t.started_at, t.last_at, t.events FROM series AS s
+CROSS JOIN usage_totals AS t
+WHERE t.org_id = $1 AND t.series = s.number AND t.started_at = (
+    SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = $1 AND last.series = s.number
+) ORDER BY t.series;
 
 -- write_segment: a new segment, or the newest one extended
 INSERT INTO usage_totals (org_id, series, started_at, last_at, events, api_key_added, api_key_updated,
@@ -27,12 +36,15 @@ ON CONFLICT (org_id, series, started_at) DO UPDATE SET
 SELECT e.edge, t.series, t.started_at, t.last_at, t.events, t.api_key_added, t.api_key_updated, t.api_key_deleted,
     t.queue_added, t.queue_updated, t.queue_deleted, t.listener_added, t.listener_updated, t.listener_deleted,
     t.message_added, t.message_published_ok, t.message_published_not_ok
-FROM (SELECT 0 AS edge, $2 AS at UNION ALL SELECT 1, $3 UNION ALL SELECT 2, $4 UNION ALL SELECT 3, $5) AS e
-CROSS JOIN processes AS p
+FROM (
+    SELECT 0 AS edge, CAST($2 AS BIGINT) AS at UNION ALL SELECT 1, CAST($3 AS BIGINT)
+    UNION ALL SELECT 2, CAST($4 AS BIGINT) UNION ALL SELECT 3, CAST($5 AS BIGINT)
+) AS e
+CROSS JOIN series AS s
 CROSS JOIN usage_totals AS t
-WHERE t.org_id = $1 AND t.series = p.series AND t.started_at = (
+WHERE t.org_id = $1 AND t.series = s.number AND t.started_at = (
     SELECT max(last.started_at) FROM usage_totals AS last
-    WHERE last.org_id = $1 AND last.series = p.series AND last.started_at < e.at
+    WHERE last.org_id = $1 AND last.series = s.number AND last.started_at < e.at
 );
 
 -- next_event: the first one at or after an id
@@ -60,13 +72,11 @@ LEFT JOIN queues AS q ON q.org_id = e.org_id AND q.id = e.queue_id
 LEFT JOIN listeners AS l ON l.org_id = e.org_id AND l.id = e.listener_id
 WHERE e.org_id = $1 AND e.id > $2 AND e.kind < 9 AND e.kind BETWEEN $4 AND $5 ORDER BY e.id LIMIT $3;
 
--- last_event_time: the latest time that was ever counted
-SELECT max(t.last_at) FROM organizations AS o
-CROSS JOIN processes AS p
-CROSS JOIN usage_totals AS t
-WHERE t.org_id = o.id AND t.series = p.series AND t.started_at = (
-    SELECT max(last.started_at) FROM usage_totals AS last WHERE last.org_id = o.id AND last.series = p.series
-);
+-- last_segment_start: when the latest segment of all organizations began
+SELECT max(started_at) FROM usage_totals;
+
+-- last_event_time: the latest time that was counted in a segment that began at or after a time
+SELECT max(last_at) FROM usage_totals WHERE started_at >= $1;
 
 -- delete_some_usage_events: a few of the oldest, before an id
 DELETE FROM usage_events WHERE org_id = $1 AND id IN (
@@ -81,10 +91,3 @@ DELETE FROM usage_totals WHERE org_id = $1 AND series = $2 AND started_at IN (
         AND later.started_at > t.started_at AND later.started_at < (t.started_at / $5 + 1) * $5
     ) ORDER BY t.started_at LIMIT $6
 ) RETURNING started_at;
-
--- list_series: every series that was ever written
-SELECT series FROM processes ORDER BY series;
-
--- mark_process: this process is alive and can write
-INSERT INTO processes (series, seen_at) VALUES ($1, $2)
-ON CONFLICT (series) DO UPDATE SET seen_at = excluded.seen_at;

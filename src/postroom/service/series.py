@@ -1,0 +1,52 @@
+"""A series of running totals, and the right to write it."""
+
+from typing import NamedTuple
+
+from postroom.domain.usage import Segment
+from postroom.store import processes
+from postroom.store.database import Transaction
+
+
+class Hold(NamedTuple):
+    """A series that is held, and its newest segments as far as they are known."""
+
+    number: int
+    newest: dict[str, Segment]
+
+
+class Series:
+    """The series that one writer of this process writes, one commit after another.
+
+    It is taken with the first commit that counts something, as `holder`, for `lease` ms at a time. Each
+    commit makes sure that it is still held; where the lease was lost, the commit takes another series, so
+    that a process that was stopped for a while writes no totals under somebody else's.
+    """
+
+    def __init__(self, holder: str, lease: int) -> None:
+        self.holder = holder
+        self._lease = lease
+        self._held: Hold | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether there is one."""
+        return self._held is not None
+
+    def newest(self, org_id: str) -> Segment | None:
+        """The totals written last for an organization; a new object for each commit."""
+        return self._held.newest.get(org_id) if self._held else None
+
+    async def hold(self, tx: Transaction, at: int) -> Hold:
+        """The series to write in this transaction, begun at `at`, ms."""
+        if self._held and await processes.hold_series(tx, self._held.number, self.holder):
+            return self._held
+        return Hold(await processes.take_series(tx, self.holder, at, at + self._lease), {})
+
+    def committed(self, hold: Hold, written: dict[str, Segment]) -> None:
+        """The transaction is durable, with these newest segments."""
+        hold.newest.update(written)
+        self._held = hold
+
+    def doubt(self) -> None:
+        """It is not known whether a transaction is durable: take the series anew, which waits for its end."""
+        self._held = None

@@ -1,0 +1,53 @@
+"""News between processes that share a PostgreSQL database: sent after a commit, never part of one.
+
+A notification inside a transaction would make all commits of the server wait for one another, and one that is
+lost is made good by polling.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+
+from postroom.store.trouble import translated
+
+NAME = "postroom"
+MOST_BYTES = 7_900  # PostgreSQL takes less than 8000
+_WITHIN = 5.0  # seconds
+_CHECK_EVERY = 5.0  # seconds
+
+
+class PostgresChannel:
+    """A connection of its own that hears what other processes say, and says what this one has to."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Any = None
+
+    async def listen(self, heard: Callable[[str], None], ready: Callable[[], None]) -> None:
+        """Call `ready` when connected, then `heard` with whatever any process sends, until that ends.
+
+        Raises:
+            StoreError: the database lets nobody in.
+            Unavailable: the connection is lost.
+        """
+        with translated():
+            connection = await asyncpg.connect(self._url, timeout=_WITHIN, command_timeout=_WITHIN)
+            try:
+                await connection.add_listener(NAME, lambda *said: heard(str(said[3])))
+                self._connection = connection
+                ready()
+                while True:
+                    await asyncio.sleep(_CHECK_EVERY)
+                    await connection.execute("SELECT 1")
+            finally:
+                self._connection = None
+                connection.terminate()
+
+    async def send(self, text: str) -> None:
+        """Tell every process, this one too; dropped while there is no connection."""
+        if self._connection is not None:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._connection.execute("SELECT pg_notify($1, $2)", NAME, text)

@@ -1,0 +1,221 @@
+"""PostgreSQL through asyncpg: a pool of connections, transactions that are run again where that is safe."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import asyncpg
+
+from postroom.domain.errors import Unavailable
+from postroom.store import queries
+from postroom.store.batches import batched
+from postroom.store.channel import PostgresChannel
+from postroom.store.database import Reader, Row, T, Transaction, Value
+from postroom.store.trouble import explained, is_lost, passes, translated
+
+ACQUIRE_WITHIN = 3.0  # seconds
+CONNECT_WITHIN = 3.0
+ANSWER_WITHIN = 20.0
+_PAUSES = (0.005, 0.02, 0.1, 0.3)
+_SETTINGS = {
+    "application_name": "postroom",
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "15s",
+    "jit": "off",
+}
+_NEVER = 10**12
+Connection = Any  # asyncpg has no types
+
+
+async def connect(url: str) -> Connection:
+    """A single connection, as Postroom uses it, for statements that may take long.
+
+    Raises:
+        StoreError: there is no such database, or it lets nobody in under this name.
+        Unavailable: the server is out of reach.
+    """
+    with translated():
+        settings = {"application_name": "postroom"}
+        return await asyncpg.connect(
+            url, timeout=CONNECT_WITHIN, server_settings=settings, target_session_attrs="read-write"
+        )
+
+
+class PostgresTransaction:
+    """The methods of a transaction on one connection."""
+
+    def __init__(self, connection: Connection, database: "PostgresDatabase") -> None:
+        self._connection = connection
+        self._database = database
+
+    async def fetch(self, query: str, *params: Value) -> list[Row]:
+        """All rows of the query."""
+        return cast(list[Row], await self._connection.fetch(self._database.sql[query], *params))
+
+    async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
+        """The rows of the query for all rows of parameters, asked for in one statement."""
+        columns = list(zip(*rows, strict=True))
+        if not columns:
+            return []
+        sql = await self._database.for_many(self._connection, query)
+        return cast(list[Row], await self._connection.fetch(sql, *columns))
+
+    async def execute(self, query: str, *params: Value) -> None:
+        """Run the query once."""
+        await self._connection.fetch(self._database.sql[query], *params)
+
+    async def execute_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        """Run the query for all rows of parameters, in one statement."""
+        await self.fetch_many(query, rows)
+
+
+class PostgresDatabase:
+    """A PostgreSQL database, already migrated, over a pool of connections."""
+
+    def __init__(self, url: str, pool: Any) -> None:
+        self._pool = pool
+        self.sql = queries.load("postgres")
+        self._many: dict[str, str] = {}
+        self.channel = PostgresChannel(url)
+
+    @classmethod
+    async def open(cls, url: str, connections: int) -> "PostgresDatabase":
+        """The database at `url`, over at most so many connections.
+
+        Raises:
+            StoreError: there is no such database, or it lets nobody in under this name.
+            Unavailable: the server is out of reach.
+        """
+        with translated():
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=connections,
+                timeout=CONNECT_WITHIN,
+                command_timeout=ANSWER_WITHIN,
+                statement_cache_size=500,
+                max_cached_statement_lifetime=0,
+                max_queries=_NEVER,
+                server_settings=_SETTINGS,
+                target_session_attrs="read-write",
+                init=_be_durable,
+                reset=_leave_as_it_is,
+            )
+        return cls(url, pool)
+
+    @property
+    def apart(self) -> Reader:
+        """The database itself: whoever reads here has a connection to himself."""
+        return self
+
+    async def fetch(self, query: str, *params: Value) -> list[Row]:
+        """All rows of the query."""
+
+        async def body(connection: Connection) -> list[Row]:
+            return cast(list[Row], await connection.fetch(self.sql[query], *params))
+
+        return await self._again(body)
+
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `body` between BEGIN and COMMIT; again from its start, where it failed without being wrong."""
+
+        async def attempt(connection: Connection) -> T:
+            begun = connection.transaction()
+            await begun.start()
+            try:
+                result = await body(PostgresTransaction(connection, self))
+            except BaseException:
+                await _roll_back(begun)
+                raise
+            await _commit(begun)
+            return result
+
+        return await self._again(attempt)
+
+    async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
+        """Run `body` in a transaction that only reads, all of it at one state, however long it takes."""
+
+        async def attempt(connection: Connection) -> T:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                await connection.execute("SET LOCAL statement_timeout = 0")
+                return await body(PostgresTransaction(connection, self))
+
+        return await self._again(attempt)
+
+    async def version(self) -> None:
+        """It cannot be told whether somebody else wrote: somebody always does."""
+
+    async def now(self) -> int:
+        """The server's time, ms, by which all processes go."""
+        ((now,),) = await self.fetch("database_time")
+        return cast(int, now)
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        try:
+            async with asyncio.timeout(ACQUIRE_WITHIN):
+                await self._pool.close()
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self._pool.terminate()
+
+    async def for_many(self, connection: Connection, query: str) -> str:
+        """The query as one statement for many rows."""
+        if query not in self._many:
+            prepared = await connection.prepare(self.sql[query])
+            self._many[query] = batched(self.sql[query], [each.name for each in prepared.get_parameters()])
+        return self._many[query]
+
+    async def _again(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
+        """What the attempt answers; tried again where it was in nobody's hands that it failed."""
+        for pause in (*_PAUSES, None):
+            try:
+                async with self._connection() as connection:
+                    return await attempt(connection)
+            except Exception as error:
+                if pause is None or not passes(error):
+                    if told := explained(error):
+                        raise told from error
+                    raise
+            await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
+        raise AssertionError("the last attempt neither answered nor failed")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        connection = await self._pool.acquire(timeout=ACQUIRE_WITHIN)
+        try:
+            yield connection
+        except BaseException as error:
+            if is_lost(error):
+                connection.terminate()
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+async def _roll_back(begun: Any) -> None:
+    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        await begun.rollback()
+
+
+async def _commit(begun: Any) -> None:
+    try:
+        await begun.commit()
+    except Exception as error:
+        if is_lost(error):  # it may be committed, so it must not be done again
+            raise Unavailable("the connection was lost in the middle of a commit; try again", 2) from error
+        raise
+
+
+async def _be_durable(connection: Connection) -> None:
+    """An acknowledged write is on disk, whatever the server was told; stricter settings stay."""
+    await connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
+
+
+async def _leave_as_it_is(connection: Connection) -> None:
+    """A connection goes back as it came: nothing here changes its state, and a reset costs a round trip."""

@@ -1,0 +1,85 @@
+"""Series of running totals, the processes that serve, and the slots they share."""
+
+from collections.abc import Collection, Iterable
+
+from postroom.store.database import Reader, Transaction
+
+_TRIES = 10
+
+
+async def hold_series(tx: Transaction, number: int, holder: str) -> bool:
+    """Whether the series is still the holder's; if so, it stays that until the commit."""
+    return bool(await tx.fetch("hold_series", number, holder))
+
+
+async def take_series(tx: Transaction, holder: str, now: int, until: int) -> int:
+    """A series that nobody else writes, the holder's until the time `until`, ms.
+
+    Raises:
+        RuntimeError: others were quicker every time.
+    """
+    for _ in range(_TRIES):
+        rows = await tx.fetch("take_series", holder, now, until) or await tx.fetch(
+            "add_series", holder, until
+        )
+        if rows:
+            return int(rows[0][0])
+    raise RuntimeError("no series of totals can be had")
+
+
+async def every_series(reader: Reader) -> list[int]:
+    """The series of running totals that were ever written."""
+    return [number for (number,) in await reader.fetch("list_series")]
+
+
+async def bump_revision(tx: Transaction, number: int) -> None:
+    """Let other processes see that keys, queues or listeners have changed."""
+    await tx.execute("bump_revision", number)
+
+
+async def foreign_revision(reader: Reader, holders: Collection[str]) -> int:
+    """A number that changes when anybody but these holders changes keys, queues or listeners."""
+    rows = await reader.fetch("list_revisions")
+    return sum(revision for holder, revision in rows if holder not in holders)
+
+
+async def renew_series(tx: Transaction, holders: Collection[str], until: int) -> None:
+    """The holders' series are their own until the time `until`, ms."""
+    await tx.execute_many("renew_series", [(holder, until) for holder in holders])
+
+
+async def release_series(tx: Transaction, holders: Collection[str]) -> None:
+    """The holders' series are there for others to take."""
+    await tx.execute_many("release_series", [(holder,) for holder in holders])
+
+
+async def renew(tx: Transaction, process: str, until: int) -> None:
+    """The process serves until the time `until`, ms."""
+    await tx.execute("renew_process", process, until)
+
+
+async def leave(tx: Transaction, process: str) -> None:
+    """The process serves no more, and its slots are there for others to take."""
+    await tx.execute("release_slots", process)
+    await tx.execute("delete_process", process)
+
+
+async def living(tx: Transaction, now: int) -> list[str]:
+    """The ids of the processes that serve, in order; those whose time has passed are removed."""
+    await tx.execute("delete_dead_processes", now)
+    return [holder for (holder,) in await tx.fetch("list_processes")]
+
+
+async def slots(reader: Reader) -> list[str | None]:
+    """Who holds each slot, from 0 on."""
+    return [holder for _, holder in await reader.fetch("list_slots")]
+
+
+async def take_slots(tx: Transaction, wanted: Iterable[int], holder: str) -> set[int]:
+    """Those of the `wanted` slots that were nobody's, or a dead process'."""
+    return {slot for (slot,) in await tx.fetch_many("take_slot", [(slot, holder) for slot in wanted])}
+
+
+async def release_slots(tx: Transaction, given: Iterable[int], holder: str) -> None:
+    """Let others take them."""
+    await tx.execute_many("release_slot", [(slot, holder) for slot in given])

@@ -1,0 +1,5 @@
+-- hold_series: a row while the series is still its holder's; nobody takes it over before the commit
+SELECT 1 FROM series WHERE number = $1 AND holder = $2 FOR SHARE;
+
+-- database_time: now, in ms
+SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT);

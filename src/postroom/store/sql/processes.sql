@@ -1,0 +1,54 @@
+-- list_series: every series that was ever written
+SELECT number FROM series ORDER BY number;
+
+-- hold_series: a row while the series is still its holder's; nobody takes it over before the commit
+SELECT 1 FROM series WHERE number = $1 AND holder = $2;
+
+-- take_series: one that was the holder's before, or is nobody's by now
+UPDATE series SET holder = $1, expires_at = $3 WHERE number = (
+    SELECT number FROM series WHERE holder = $1 OR holder IS NULL OR expires_at < $2
+    ORDER BY CASE WHEN holder = $1 THEN 0 ELSE 1 END, number LIMIT 1
+) AND (holder = $1 OR holder IS NULL OR expires_at < $2) RETURNING number;
+
+-- add_series: a new one, or no row where another process was quicker
+INSERT INTO series (number, holder, expires_at)
+SELECT coalesce(max(number) + 1, 0), $1, $2 FROM series WHERE TRUE
+ON CONFLICT (number) DO NOTHING RETURNING number;
+
+-- renew_series: those of a holder stay its own for longer
+UPDATE series SET expires_at = $2 WHERE holder = $1;
+
+-- release_series: those of a holder are free
+UPDATE series SET holder = NULL WHERE holder = $1;
+
+-- bump_revision: keys, queues or listeners have changed
+UPDATE series SET revision = revision + 1 WHERE number = $1;
+
+-- list_revisions: numbers that grow with every change of keys, queues or listeners, by who made it
+SELECT holder, revision FROM series;
+
+-- renew_process: it serves, and will until its time has passed
+INSERT INTO processes (id, expires_at) VALUES ($1, $2)
+ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at;
+
+-- delete_process: it serves no more
+DELETE FROM processes WHERE id = $1;
+
+-- delete_dead_processes: those whose time has passed
+DELETE FROM processes WHERE expires_at < $1;
+
+-- list_processes: all that serve
+SELECT id FROM processes ORDER BY id;
+
+-- list_slots: who holds which
+SELECT slot, holder FROM slots ORDER BY slot;
+
+-- take_slot: a row unless another one was quicker
+UPDATE slots SET holder = $2
+WHERE slot = $1 AND (holder IS NULL OR holder NOT IN (SELECT id FROM processes)) RETURNING slot;
+
+-- release_slot: for others to take
+UPDATE slots SET holder = NULL WHERE slot = $1 AND holder = $2;
+
+-- release_slots: all of a holder
+UPDATE slots SET holder = NULL WHERE holder = $1;

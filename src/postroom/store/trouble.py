@@ -1,0 +1,67 @@
+"""What PostgreSQL's errors mean: to be tried again, to be told to the caller, or a mistake of ours."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import asyncpg
+
+from postroom.domain.errors import StoreError, Unavailable
+
+# Nothing was committed, and the same may well succeed: serialization failure, deadlock; a unique key or a
+# reference that another transaction took or removed meanwhile, which the next look will see.
+_RACES = {"40001", "40P01", "23505", "23503"}
+# A server that is going down, coming up, or has become a standby.
+_CHANGING = {"57P01", "57P02", "57P03", "25006"}
+_LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.InternalClientError)
+_OURS = (asyncpg.DataError, asyncpg.exceptions.ClientConfigurationError)
+_FULL = "53100"
+_UNUSABLE = {
+    "3D000": "there is no such database; make it with CREATE DATABASE",
+    "28000": "the database lets nobody in under this name",
+    "28P01": "the database does not take this password",
+    "42501": "this user lacks a privilege in the database",
+    "42P01": "the database was not prepared for Postroom; run postroom migrate",
+}
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, or of no use any more."""
+    return _is_cut(error) or isinstance(error, TimeoutError) or _state(error) in _CHANGING
+
+
+def passes(error: Exception) -> bool:
+    """Whether the same is worth trying again at once; only for what was not committed."""
+    return _is_cut(error) or _state(error) in _RACES | _CHANGING
+
+
+def explained(error: Exception) -> StoreError | Unavailable | None:
+    """What the caller is to be told; None where the error is a mistake of ours."""
+    state = _state(error)
+    if state in _UNUSABLE:
+        return StoreError(f"{_UNUSABLE[state]} ({error})")
+    if state == _FULL:
+        return Unavailable("the database cannot be written, its disk is full; try again later", 5)
+    if is_lost(error):
+        return Unavailable("the database is out of reach; try again", 2)
+    if state[:2] in {"40", "53", "55", "57"}:
+        return Unavailable("the database is busy; try again")
+    return None
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turns the errors of PostgreSQL into Postroom's."""
+    try:
+        yield
+    except Exception as error:
+        if told := explained(error):
+            raise told from error
+        raise
+
+
+def _state(error: BaseException) -> str:
+    return str(getattr(error, "sqlstate", None) or "")
+
+
+def _is_cut(error: BaseException) -> bool:
+    return isinstance(error, _LOST) and not isinstance(error, (*_OURS, TimeoutError))
