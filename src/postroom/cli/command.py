@@ -27,7 +27,7 @@ class Command(TyperCommand):
 def arguments_last(words: Sequence[str], with_value: Collection[str]) -> list[str]:
     """Options, then `--`, then arguments; `with_value` are the options that take the next word.
 
-    Where the last option's value is missing, the words stay as they are: it must not have the `--` for a value.
+    Where the last option's value is missing, the words stay as they are: the `--` is no value.
     """
     options: list[str] = []
     arguments: list[str] = []

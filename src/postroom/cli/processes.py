@@ -20,7 +20,7 @@ from postroom.runtime import commanding, prepare
 from postroom.settings import Settings
 
 SETTLED = 10.0  # seconds after which an end is not one of a row of ends
-SHORTEST, LONGEST = 0.5, 30.0  # seconds
+SHORTEST, LONGEST = 0.5, 10.0  # seconds
 GRACE = 10.0  # seconds beyond those that requests, and then deliveries, are given to end
 
 _log = structlog.get_logger("postroom")

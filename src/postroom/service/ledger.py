@@ -91,12 +91,13 @@ class Writer:
         self.series = series
         self._turn = asyncio.Lock()
 
-    async def commit(self, body: Callable[[Entry], Awaitable[T]]) -> T:
-        """As `Ledger.commit`."""
+    async def commit(self, body: Callable[[Entry], Awaitable[T]], *, counts: bool = False) -> T:
+        """As `Ledger.commit`; where it is known that something `counts`, what is inserted goes together."""
 
         async def transaction(tx: Transaction) -> tuple[T, Committed]:
             entry = Entry(tx, self._clock(), self._ids)
-            return await body(entry), await self._count(entry)
+            hold = await self.series.hold(tx, entry.at) if counts else None
+            return await body(entry), await self._count(entry, hold)
 
         async with self._turn:
             result, done = await self._run(transaction)
@@ -119,10 +120,10 @@ class Writer:
                 self.series.doubt()
             raise
 
-    async def _count(self, entry: Entry) -> Committed:
+    async def _count(self, entry: Entry, hold: Hold | None) -> Committed:
         if not entry.counts and not entry.events:
-            return Committed(entry, None, {})
-        hold = await self.series.hold(entry.tx, entry.at)
+            return Committed(entry, hold, {})
+        hold = hold or await self.series.hold(entry.tx, entry.at)
         if entry.counts:
             await listeners.add_counts(entry.tx, hold.number, entry.counts)
         if entry.rare:
@@ -244,7 +245,7 @@ class Ledger:
             ]
 
         try:
-            results = await writer.commit(body) if batch else []
+            results = await writer.commit(body, counts=True) if batch else []
         except Exception as error:
             await self._after_failure(writer, batch, error)
         else:

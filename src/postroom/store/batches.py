@@ -9,16 +9,18 @@ from collections.abc import Iterator, Sequence
 
 _PARAMETER = re.compile(r"\$(\d+)")
 _WORD = re.compile(r"[A-Za-z_]+|[()]|'[^']*'")
+_INSERT = re.compile(r"INSERT INTO (\w+)")
 _JOINED = {"SELECT": "CROSS JOIN", "UPDATE": "FROM", "DELETE": "USING"}
 
 
-def batched(sql: str, types: Sequence[str]) -> str:
+def batched(sql: str, types: Sequence[str], first: int = 1) -> str:
     """The statement for many rows; its parameters are arrays of these types, one for each of the old ones.
 
-    `sql` is an INSERT with VALUES, or a SELECT, UPDATE or DELETE with a WHERE and without a LIMIT.
+    `sql` is an INSERT with VALUES, or a SELECT, UPDATE or DELETE with a WHERE and without a LIMIT. The
+    parameters are numbered from `first` on.
     """
     verb = sql.split(None, 1)[0].upper()
-    rows = _rows(types)
+    rows = _rows(types, first)
     if verb == "INSERT":
         start, end = _values(sql)
         inner = _PARAMETER.sub(r"given.p\1", sql[start + len("VALUES") : end].strip()[1:-1])
@@ -28,8 +30,28 @@ def batched(sql: str, types: Sequence[str]) -> str:
     return f"{text[:where]}{_JOINED[verb]} {rows} {text[where:]}"
 
 
-def _rows(types: Sequence[str]) -> str:
-    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, 1))
+def joined(inserts: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """One statement that does what several INSERTs for many rows do; each has the types of its parameters.
+
+    They must be into different tables: none sees what the others insert, but their references are checked
+    when all of them are done.
+    """
+    texts, first = [], 1
+    for sql, types in inserts:
+        texts.append(batched(sql, types, first))
+        first += len(types)
+    before = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(texts[:-1], 1))
+    return f"WITH {before} {texts[-1]}" if before else texts[-1]
+
+
+def table_of_insert(sql: str) -> str | None:
+    """The table that an INSERT with VALUES, and without an answer, is into; None for everything else."""
+    found = _INSERT.match(sql)
+    return found[1] if found and "RETURNING" not in sql and "VALUES" in sql else None
+
+
+def _rows(types: Sequence[str], first: int) -> str:
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, first))
     names = ", ".join(f"p{number}" for number in range(1, len(types) + 1))
     return f"unnest({arrays}) AS given ({names})"
 

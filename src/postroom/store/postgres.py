@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from itertools import chain
 from typing import Any, cast
 
 import asyncpg
 
 from postroom.domain.errors import Unavailable
 from postroom.store import queries
-from postroom.store.batches import batched
+from postroom.store.batches import joined, table_of_insert
 from postroom.store.channel import PostgresChannel
 from postroom.store.database import Reader, Row, T, Transaction, Value
 from postroom.store.trouble import explained, is_lost, passes, translated
@@ -28,6 +29,7 @@ _SETTINGS = {
 }
 _NEVER = 10**12
 Connection = Any  # asyncpg has no types
+Columns = list[tuple[Value, ...]]
 
 
 async def connect(url: str) -> Connection:
@@ -45,40 +47,107 @@ async def connect(url: str) -> Connection:
 
 
 class PostgresTransaction:
-    """The methods of a transaction on one connection."""
+    """The methods of a transaction on one connection.
 
-    def __init__(self, connection: Connection, database: "PostgresDatabase") -> None:
+    Rows to insert are kept back until something else is asked for, and sent together: the round trips to the
+    server are what a transaction costs.
+    """
+
+    def __init__(self, connection: Connection, statements: "Statements") -> None:
         self._connection = connection
-        self._database = database
+        self._statements = statements
+        self._inserts: dict[str, tuple[str, Columns]] = {}  # by table
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query."""
-        return cast(list[Row], await self._connection.fetch(self._database.sql[query], *params))
+        await self.flush()
+        return cast(list[Row], await self._connection.fetch(self._statements.sql[query], *params))
 
     async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
         """The rows of the query for all rows of parameters, asked for in one statement."""
         columns = list(zip(*rows, strict=True))
         if not columns:
             return []
-        sql = await self._database.for_many(self._connection, query)
+        await self.flush()
+        sql = await self._statements.for_many(self._connection, query)
         return cast(list[Row], await self._connection.fetch(sql, *columns))
 
     async def execute(self, query: str, *params: Value) -> None:
         """Run the query once."""
-        await self._connection.fetch(self._database.sql[query], *params)
+        await self.execute_many(query, [params])
 
     async def execute_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
         """Run the query for all rows of parameters, in one statement."""
-        await self.fetch_many(query, rows)
+        table = self._statements.insert_into.get(query)
+        if table is None:
+            await self.fetch_many(query, rows)
+        elif columns := list(zip(*rows, strict=True)):
+            if table in self._inserts:
+                await self.flush()
+            self._inserts[table] = query, columns
+
+    async def flush(self) -> None:
+        """Insert what was kept back."""
+        if self._inserts:
+            queries, columns = zip(*self._inserts.values(), strict=True)
+            self._inserts.clear()
+            for some, of_some in self._statements.together(queries, columns):
+                sql = await self._statements.for_inserts(self._connection, some)
+                await self._connection.fetch(sql, *chain.from_iterable(of_some))
+
+
+class Statements:
+    """The text of the named queries, each for one row or for many, or several inserts in one.
+
+    With Citus, every statement is sent by itself: there, none may insert into several tables.
+    """
+
+    def __init__(self, *, apart: bool) -> None:
+        self.sql = queries.load("postgres")
+        self.insert_into = {
+            query: table for query, sql in self.sql.items() if (table := table_of_insert(sql)) is not None
+        }
+        self._apart = apart
+        self._types: dict[str, list[str]] = {}
+        self._texts: dict[tuple[str, ...], str] = {}
+
+    def together(
+        self, names: tuple[str, ...], columns: tuple[Columns, ...]
+    ) -> Iterable[tuple[tuple[str, ...], tuple[Columns, ...]]]:
+        """The inserts with their columns, as they may be sent."""
+        if self._apart:
+            return [((name,), (each,)) for name, each in zip(names, columns, strict=True)]
+        return [(names, columns)]
+
+    async def for_many(self, connection: Connection, query: str) -> str:
+        """The query as one statement for many rows."""
+        return await self._text(connection, (query,))
+
+    async def for_inserts(self, connection: Connection, names: tuple[str, ...]) -> str:
+        """The inserts as one statement, each for many rows."""
+        return await self._text(connection, names)
+
+    async def _text(self, connection: Connection, names: tuple[str, ...]) -> str:
+        if names not in self._texts:
+            self._texts[names] = joined(
+                [(self.sql[name], await self._of(connection, name)) for name in names]
+            )
+        return self._texts[names]
+
+    async def _of(self, connection: Connection, query: str) -> list[str]:
+        """The types of a query's parameters, as the server sees them."""
+        if query not in self._types:
+            prepared = await connection.prepare(self.sql[query])
+            self._types[query] = [each.name for each in prepared.get_parameters()]
+        return self._types[query]
 
 
 class PostgresDatabase:
     """A PostgreSQL database, already migrated, over a pool of connections."""
 
-    def __init__(self, url: str, pool: Any) -> None:
+    def __init__(self, url: str, pool: Any, statements: Statements) -> None:
         self._pool = pool
-        self.sql = queries.load("postgres")
-        self._many: dict[str, str] = {}
+        self._statements = statements
         self.channel = PostgresChannel(url)
 
     @classmethod
@@ -104,7 +173,8 @@ class PostgresDatabase:
                 init=_be_durable,
                 reset=_leave_as_it_is,
             )
-        return cls(url, pool)
+            citus = await pool.fetchval("SELECT 1 FROM pg_extension WHERE extname = 'citus'")
+        return cls(url, pool, Statements(apart=citus is not None))
 
     @property
     def apart(self) -> Reader:
@@ -115,7 +185,7 @@ class PostgresDatabase:
         """All rows of the query."""
 
         async def body(connection: Connection) -> list[Row]:
-            return cast(list[Row], await connection.fetch(self.sql[query], *params))
+            return cast(list[Row], await connection.fetch(self._statements.sql[query], *params))
 
         return await self._again(body)
 
@@ -126,7 +196,9 @@ class PostgresDatabase:
             begun = connection.transaction()
             await begun.start()
             try:
-                result = await body(PostgresTransaction(connection, self))
+                inside = PostgresTransaction(connection, self._statements)
+                result = await body(inside)
+                await inside.flush()
             except BaseException:
                 await _roll_back(begun)
                 raise
@@ -141,7 +213,7 @@ class PostgresDatabase:
         async def attempt(connection: Connection) -> T:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await connection.execute("SET LOCAL statement_timeout = 0")
-                return await body(PostgresTransaction(connection, self))
+                return await body(PostgresTransaction(connection, self._statements))
 
         return await self._again(attempt)
 
@@ -160,13 +232,6 @@ class PostgresDatabase:
                 await self._pool.close()
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
-
-    async def for_many(self, connection: Connection, query: str) -> str:
-        """The query as one statement for many rows."""
-        if query not in self._many:
-            prepared = await connection.prepare(self.sql[query])
-            self._many[query] = batched(self.sql[query], [each.name for each in prepared.get_parameters()])
-        return self._many[query]
 
     async def _again(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
         """What the attempt answers; tried again where it was in nobody's hands that it failed."""
