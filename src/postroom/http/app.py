@@ -52,6 +52,9 @@ class App:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
+        if "\0" in path:  # which no database has in a text
+            await self.refuse(scope, send, NotFound("there is nothing at a path with U+0000"))
+            return
         if path.startswith("/v1/"):
             scope["path"] = path[3:]
         await self._router(scope, receive, send)

@@ -94,6 +94,8 @@ def _query(expected: type[Query], raw: bytes) -> Query:
         return expected()
     try:
         pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+        if b"%00" in raw or b"\0" in raw:
+            raise Malformed("the query must not contain U+0000")
         given = {name: value or "true" if name == "pretty" else value for name, value in pairs}
         return msgspec.convert(given, expected, strict=False)
     except msgspec.ValidationError as error:

@@ -39,6 +39,8 @@ def explained(error: Exception) -> StoreError | Unavailable | None:
     state = _state(error)
     if state in _UNUSABLE:
         return StoreError(f"{_UNUSABLE[state]} ({error})")
+    if _is_local(error):
+        return StoreError(f"the database cannot be asked for: {error}")
     if state == _FULL:
         return Unavailable("the database cannot be written, its disk is full; try again later", 5)
     if is_lost(error):
@@ -64,4 +66,9 @@ def _state(error: BaseException) -> str:
 
 
 def _is_cut(error: BaseException) -> bool:
-    return isinstance(error, _LOST) and not isinstance(error, (*_OURS, TimeoutError))
+    return isinstance(error, _LOST) and not isinstance(error, (*_OURS, TimeoutError)) and not _is_local(error)
+
+
+def _is_local(error: BaseException) -> bool:
+    """A file of this machine, such as a certificate, cannot be read."""
+    return isinstance(error, OSError) and error.filename is not None
