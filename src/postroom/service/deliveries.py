@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from postroom.domain.clock import Clock
 from postroom.domain.delivery import SHORT, Attempt, Outcome, Owed, State
-from postroom.domain.listener import Listener
+from postroom.domain.listener import EVERY_SLOT, Listener
 from postroom.domain.liveness import Liveness
 from postroom.domain.retry import Policy, next_due
 from postroom.domain.usage import Kind
@@ -50,13 +50,14 @@ class Deliveries:
         self._policy = policy
         self._random = random
 
-    async def lanes(self) -> list[Lane]:
-        """Every listener there is."""
-        found = await listeners.every_liveness(self._database)
-        return [
-            Lane(listener, found.get((listener.org_id, listener.id), Liveness()))
-            for listener in await listeners.every(self._database)
-        ]
+    async def lanes(self, slots: frozenset[int]) -> list[Lane]:
+        """Every listener of these slots; what is known of its liveness is told of the dead ones only."""
+        dead = await listeners.lately_dead(self._database)
+        if slots == EVERY_SLOT:
+            found = await listeners.every(self._database)
+        else:
+            found = await self._database.transaction(lambda tx: listeners.of_slots(tx, slots))
+        return [Lane(each, dead.get((each.org_id, each.id), Liveness())) for each in found]
 
     async def waiting(self) -> set[tuple[str, str]]:
         """(Organization's id, listener's id) of each listener that is owed something."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from postroom.domain.listener import Counts, Listener
-from postroom.domain.liveness import Liveness
+from postroom.domain.liveness import DEAD_AFTER, Liveness
 from postroom.store.database import Reader, Transaction
 
 
@@ -49,6 +49,11 @@ async def of(reader: Reader, org_id: str) -> list[Listener]:
 async def of_queue(reader: Reader, org_id: str, queue_id: str) -> list[Listener]:
     """All of a queue, oldest first."""
     return [Listener(*row) for row in await reader.fetch("list_listeners_of_queue", org_id, queue_id)]
+
+
+async def of_slots(tx: Transaction, slots: Iterable[int]) -> list[Listener]:
+    """All of all organizations that are in these slots."""
+    return [Listener(*row) for row in await tx.fetch_many("list_listeners_of_slot", [(s,) for s in slots])]
 
 
 async def every(reader: Reader) -> list[Listener]:
@@ -132,6 +137,12 @@ async def waiting(reader: Reader) -> set[tuple[str, str]]:
 async def unfinished(reader: Reader) -> set[tuple[str, str]]:
     """(Organization's id, listener's id) of each listener with something pending or failed."""
     return {(org_id, listener_id) for org_id, listener_id in await reader.fetch("unfinished_listeners")}
+
+
+async def lately_dead(reader: Reader) -> dict[tuple[str, str], Liveness]:
+    """What the probes found of those that are dead, keyed by (organization's id, listener's id)."""
+    rows = await reader.fetch("list_liveness_like", "%" + "0" * DEAD_AFTER)
+    return {(org_id, listener_id): Liveness(*found) for org_id, listener_id, *found in rows}
 
 
 async def write_liveness(tx: Transaction, org_id: str, listener_id: str, found: Liveness) -> None:

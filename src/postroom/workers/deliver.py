@@ -170,8 +170,7 @@ class Deliver:
         try:
             found = {
                 (each.listener.org_id, each.listener.id): each
-                for each in await self._deliveries.lanes()
-                if each.listener.slot in self._held
+                for each in await self._deliveries.lanes(self._held)
             }
             waiting = await self._deliveries.waiting()
         except Unavailable:

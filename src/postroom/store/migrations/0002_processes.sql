@@ -23,6 +23,8 @@ CREATE TABLE slots (
 WITH RECURSIVE numbers (slot) AS (SELECT 0 UNION ALL SELECT slot + 1 FROM numbers WHERE slot < 255)
 INSERT INTO slots (slot) SELECT slot FROM numbers;
 
+CREATE INDEX listeners_by_slot ON listeners (slot);
+
 -- Databases whose content was copied into this one; until one is finished, nothing may serve.
 CREATE TABLE copies (
     source TEXT PRIMARY KEY,

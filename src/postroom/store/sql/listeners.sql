@@ -15,6 +15,10 @@ FROM listeners WHERE org_id = $1 ORDER BY id;
 SELECT org_id, id, queue_id, name, notify_url, liveness_url, secret, status, slot, created_at
 FROM listeners WHERE org_id = $1 AND queue_id = $2 ORDER BY id;
 
+-- list_listeners_of_slot: of all organizations
+SELECT org_id, id, queue_id, name, notify_url, liveness_url, secret, status, slot, created_at
+FROM listeners WHERE slot = $1;
+
 -- list_every_listener: of all organizations
 SELECT org_id, id, queue_id, name, notify_url, liveness_url, secret, status, slot, created_at
 FROM listeners ORDER BY org_id, id;
@@ -74,6 +78,9 @@ SELECT success_count, failure_count, recent, checked_at FROM liveness WHERE org_
 
 -- list_liveness: what the probes found, of every listener
 SELECT org_id, listener_id, success_count, failure_count, recent, checked_at FROM liveness;
+
+-- list_liveness_like: what the probes found, of every listener whose last results are like these
+SELECT org_id, listener_id, success_count, failure_count, recent, checked_at FROM liveness WHERE recent LIKE $1;
 
 -- write_liveness: what the probes of a listener found by now
 INSERT INTO liveness (org_id, listener_id, success_count, failure_count, recent, checked_at)
