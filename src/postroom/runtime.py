@@ -22,7 +22,7 @@ from postroom.http.server import Server, address_of, bind
 from postroom.service.hub import Hub
 from postroom.service.retention import Retention
 from postroom.settings import Settings
-from postroom.store import drivers, lock
+from postroom.store import copies, drivers, lock
 from postroom.store.database import Database
 from postroom.store.steps import Migration
 from postroom.workers.courier import Courier
@@ -77,10 +77,10 @@ class Process:
         """In the reverse order: no more requests, no more deliveries, nothing more to write."""
         await self._server.stop()
         await self._deliver.stop(self._patience)
+        await self._leave()  # while others can still be told
         for task in self._tasks[2:-1]:
             task.cancel()
         await self._keep_last_uses()
-        await self._leave()
         self.hub.ledger.close()
 
     async def ready(self) -> None:
@@ -107,10 +107,9 @@ class Process:
             await self.hub.api_keys.keep_uses()
 
     async def _leave(self) -> None:
+        leave = self._sharing[1].leave if self._sharing else self.hub.membership.leave
         with suppress(Unavailable):  # the lease then ends by itself
-            await self.hub.membership.leave()
-        for courier in self._sharing[:1]:
-            await courier.say_slots_are_free()
+            await leave()
 
 
 def _sharing(
@@ -222,6 +221,7 @@ async def opened(settings: Settings, *, serves: bool) -> AsyncIterator[Opened]:
     """
     database = await drivers.open_database(settings.address, settings.database_connections)
     try:
+        await copies.refuse_unfinished(database)
         clock = SharedClock()
         keep_time = partial(_keep_time, database, clock)
         await keep_time()

@@ -27,6 +27,7 @@ MODULES = {
     "listen": "listen",
     "audit": "audit",
     "migrate": "migrate",
+    "copy": "copy",
     "version": "version",
 }
 """Commands, and the modules that have them."""

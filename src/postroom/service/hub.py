@@ -43,7 +43,7 @@ class Hub:
         self.database = database
         self.clock = clock
         self.outbox = Outbox()
-        self.ledger = Ledger(database, clock, IdSource(), holder, lease, flushers)
+        self.ledger = Ledger(database, clock, IdSource, holder, lease, flushers)
         self.membership = Membership(database, self.ledger, clock, holder, lease)
         self.directory = Directory(database)
         self.api_keys = ApiKeys(self.ledger, database, self.directory, clock)

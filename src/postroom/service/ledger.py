@@ -136,16 +136,23 @@ class Ledger:
     """Commits facts, as `holder` of the series of running totals that it writes; `lease` is in ms.
 
     A database that takes one transaction at a time is given one writer, any other one for each of its
-    `flushers` and one for all that is not gathered.
+    `flushers` and one for all that is not gathered. Each has its own source of `ids`: one that they shared
+    would give a commit ids of a later time, when another one that was begun after it came first.
     """
 
     def __init__(
-        self, database: Database, clock: HeldClock, ids: IdSource, holder: str, lease: int, flushers: int
+        self,
+        database: Database,
+        clock: HeldClock,
+        ids: Callable[[], IdSource],
+        holder: str,
+        lease: int,
+        flushers: int,
     ) -> None:
         self._database = database
         several = flushers if database.channel is None else flushers + 1
         series = [Series(f"{holder}.{number}", lease) for number in range(several)]
-        self._writers = [Writer(database, clock, ids, each) for each in series]
+        self._writers = [Writer(database, clock, ids(), each) for each in series]
         self._flushers = flushers
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()

@@ -28,10 +28,11 @@ class Membership:
             now = self._clock()
             await processes.renew(tx, self.own, now + self._lease)
             await processes.renew_series(tx, self._ledger.holders, now + self._lease)
+            holders = await processes.slots(tx)  # first: whoever is seen to hold one is then seen to live
             living = await processes.living(tx, now)
-            holders = await processes.slots(tx)
             moves = share(holders, living, self.own)
-            taken = await processes.take_slots(tx, moves.take, self.own)
+            wanted = [(slot, holders[slot]) for slot in moves.take]
+            taken = await processes.take_slots(tx, wanted, self.own)
             held = {slot for slot, holder in enumerate(holders) if holder == self.own}
             return frozenset(held | taken), frozenset(moves.give)
 

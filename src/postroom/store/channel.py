@@ -25,6 +25,7 @@ class PostgresChannel:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Any = None
+        self._turn = asyncio.Lock()  # a connection does one thing at a time
 
     async def listen(self, heard: Callable[[str], None], ready: Callable[[], None]) -> None:
         """Call `ready` when connected, then `heard` with whatever any process sends, until that ends.
@@ -41,13 +42,15 @@ class PostgresChannel:
                 ready()
                 while True:
                     await asyncio.sleep(_CHECK_EVERY)
-                    await connection.execute("SELECT 1")
+                    async with self._turn:
+                        await connection.execute("SELECT 1")
             finally:
                 self._connection = None
                 connection.terminate()
 
     async def send(self, text: str) -> None:
         """Tell every process, this one too; dropped while there is no connection."""
-        if self._connection is not None:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await self._connection.execute("SELECT pg_notify($1, $2)", NAME, text)
+        async with self._turn:
+            if self._connection is not None:
+                with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    await self._connection.execute("SELECT pg_notify($1, $2)", NAME, text)

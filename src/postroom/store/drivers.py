@@ -77,3 +77,22 @@ async def migrate(
     from postroom.store import postgres_schema  # noqa: PLC0415
 
     return await postgres_schema.migrate(address, clock)
+
+
+async def distribute(address: str, clock: Clock, done: Callable[[str], None]) -> list[Migration]:
+    """Bring the database to this version's schema, and distribute its tables over the nodes of a Citus cluster.
+
+    `done` is told the name of each table; answers the migrations that were applied.
+
+    Raises:
+        StoreError: it is a file, or has no Citus; or a process is at work on it.
+        Unavailable: it is busy, full or out of reach.
+    """
+    if file_of(address) is not None:
+        raise StoreError(
+            "the embedded database cannot be distributed; copy it to a PostgreSQL with postroom copy,"
+            " and give that one with --database"
+        )
+    from postroom.store import postgres_schema  # noqa: PLC0415
+
+    return await postgres_schema.distribute(address, clock, done)

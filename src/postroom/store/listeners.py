@@ -68,11 +68,11 @@ async def recipients(
 
     Queues go by (organization's id, queue's id), and keep their listeners until the commit.
     """
-    found: dict[tuple[str, str], list[str]] = {}
-    for org_id, queue_id, listener_id in await tx.fetch_many("recipients", list(of_queues)):
-        to = found.setdefault((org_id, queue_id), [])
-        if listener_id is not None:
-            to.append(listener_id)
+    asked, found = set(of_queues), dict[tuple[str, str], list[str]]()
+    for org_id, queue_id, listener_id in await tx.fetch_many("recipients", list(asked)):
+        found.setdefault((org_id, queue_id), []).append(listener_id)
+    for org_id, queue_id in await tx.fetch_many("present_queue", list(asked - found.keys())):
+        found[org_id, queue_id] = []
     return found
 
 

@@ -1,11 +1,15 @@
 """Brings a PostgreSQL database to this version's schema."""
 
 import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from postroom.domain.clock import Clock
+from postroom.domain.errors import StoreError
+from postroom.store import citus
 from postroom.store.postgres import connect
-from postroom.store.steps import JOURNAL, Migration, pending
+from postroom.store.steps import JOURNAL, Migration, known, pending
 from postroom.store.trouble import translated
 
 # Any number that nobody else uses: whoever holds it changes the schema.
@@ -27,16 +31,28 @@ async def migrate(url: str, clock: Clock) -> list[Migration]:
         StoreError: the database was changed by a newer version, or cannot be used.
         Unavailable: it is out of reach.
     """
-    connection = await connect(url)
-    try:
-        with translated():
-            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-            steps = pending(*await _applied(connection), "the database")
-            for step in steps:
-                await _apply(connection, step, clock())
-        return list(steps)
-    finally:
-        await connection.close(timeout=5)
+    async with _alone(url) as connection:
+        steps = await _apply_pending(connection, clock)
+        if await citus.is_begun(connection):  # also finishes what was interrupted, and takes in new tables
+            await citus.spread(connection, await _schema(connection), lambda _: None, alone=False)
+        return steps
+
+
+async def distribute(url: str, clock: Clock, done: Callable[[str], None]) -> list[Migration]:
+    """Apply what the database lacks, and distribute its tables with Citus; `done` is told each one's name.
+
+    Raises:
+        StoreError: there is no Citus, or it refuses; or a process is at work on the database.
+        Unavailable: it is out of reach.
+    """
+    async with _alone(url) as connection:
+        await citus.enable(connection)
+        steps = await _apply_pending(connection, clock)
+        newest, _ = await _applied(connection)
+        if newest > len(known()):
+            raise StoreError("the database is of a newer version, and so are its tables; use that version")
+        await citus.spread(connection, await _schema(connection), done)
+        return steps
 
 
 async def exists(url: str) -> bool:
@@ -61,6 +77,30 @@ def translation(sql: str) -> str:
     return sql
 
 
+@asynccontextmanager
+async def _alone(url: str) -> AsyncIterator[Any]:
+    """A connection to the database, while nobody else changes its schema."""
+    connection = await connect(url)
+    try:
+        with translated():
+            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+            yield connection
+    finally:
+        await connection.close(timeout=5)
+
+
+async def _apply_pending(connection: Any, clock: Clock) -> list[Migration]:
+    steps = pending(*await _applied(connection), "the database")
+    distributed = await citus.is_begun(connection)
+    for step in steps:
+        await _apply(connection, step, clock(), distributed=distributed)
+    return list(steps)
+
+
+async def _schema(connection: Any) -> citus.Schema:
+    return await citus.schema_of(connection, [translation(step.sql) for step in known()])
+
+
 async def _applied(connection: Any) -> tuple[int, int]:
     if await connection.fetchval("SELECT to_regclass('migrations')") is None:
         return 0, 0
@@ -68,10 +108,14 @@ async def _applied(connection: Any) -> tuple[int, int]:
     return row[0] or 0, row[1] or 0
 
 
-async def _apply(connection: Any, step: Migration, at: int) -> None:
+async def _apply(connection: Any, step: Migration, at: int, *, distributed: bool) -> None:
     async with connection.transaction():
         await connection.execute(translation(JOURNAL))
-        await connection.execute(translation(step.sql))
+        if distributed:  # tables come into being without foreign keys, and get them with their place
+            await connection.execute("SET LOCAL citus.multi_shard_modify_mode TO 'sequential'")
+            await connection.execute(citus.without_references(translation(step.sql)))
+        else:
+            await connection.execute(translation(step.sql))
         await connection.execute(
             "INSERT INTO migrations (number, name, applied_at, oldest) VALUES ($1, $2, $3, $4)",
             step.number,

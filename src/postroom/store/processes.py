@@ -75,9 +75,10 @@ async def slots(reader: Reader) -> list[str | None]:
     return [holder for _, holder in await reader.fetch("list_slots")]
 
 
-async def take_slots(tx: Transaction, wanted: Iterable[int], holder: str) -> set[int]:
-    """Those of the `wanted` slots that were nobody's, or a dead process'."""
-    return {slot for (slot,) in await tx.fetch_many("take_slot", [(slot, holder) for slot in wanted])}
+async def take_slots(tx: Transaction, wanted: Iterable[tuple[int, str | None]], holder: str) -> set[int]:
+    """Those of the `wanted` slots that are still their last holder's, who is given with each."""
+    rows = await tx.fetch_many("take_slot", [(slot, holder, last) for slot, last in wanted])
+    return {slot for (slot,) in rows}
 
 
 async def release_slots(tx: Transaction, given: Iterable[int], holder: str) -> None:

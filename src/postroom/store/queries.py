@@ -2,6 +2,9 @@
 
 A query stands under a line `-- name: what it is for`. Parameters are `$1`, `$2`, ... in every dialect;
 a file `NOUN.DIALECT.sql` overrides single queries of `NOUN.sql` for that database.
+
+An `IN (SELECT ...)` that stands on lines of its own becomes `= ANY (ARRAY (SELECT ...))` for PostgreSQL:
+while that has no statistics of a table, it would run the subquery once for each row that it compares.
 """
 
 import re
@@ -11,6 +14,7 @@ from importlib import resources
 from postroom.domain.errors import StoreError
 
 _HEADING = re.compile(r"^-- (?P<name>[a-z_]+): .+$", re.MULTILINE)
+_SOME = re.compile(r"\bIN \(\n(?P<query>.*?)\n\)", re.DOTALL)
 
 
 @cache
@@ -23,7 +27,10 @@ def load(dialect: str) -> dict[str, str]:
             _add(overrides, file.name, file.read_text("utf-8"))
         elif file.name.count(".") == 1 and file.name.endswith(".sql"):
             _add(common, file.name, file.read_text("utf-8"))
-    return common | overrides
+    chosen = common | overrides
+    if dialect == "postgres":
+        return {name: _SOME.sub(r"= ANY (ARRAY (\n\g<query>\n))", sql) for name, sql in chosen.items()}
+    return chosen
 
 
 def _add(queries: dict[str, str], file: str, text: str) -> None:

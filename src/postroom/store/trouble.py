@@ -39,8 +39,8 @@ def explained(error: Exception) -> StoreError | Unavailable | None:
     state = _state(error)
     if state in _UNUSABLE:
         return StoreError(f"{_UNUSABLE[state]} ({error})")
-    if _is_local(error):
-        return StoreError(f"the database cannot be asked for: {error}")
+    if _is_local(error) or isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return StoreError(f"the address of the database cannot be used: {error}")
     if state == _FULL:
         return Unavailable("the database cannot be written, its disk is full; try again later", 5)
     if is_lost(error):

@@ -17,7 +17,7 @@ from postroom.workers.deliver import Deliver
 
 log = structlog.get_logger(__name__)
 
-MOST_TOLD = 70  # of each sort in one piece of news, which has to fit into 7900 bytes
+MOST_TOLD = 40  # of each of the three sorts in one piece of news, which has to fit into 7900 bytes
 PAUSE = 0.5
 Key = tuple[str, str]
 T = TypeVar("T")

@@ -61,7 +61,7 @@ class Deliver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._held = held
         self._running: defaultdict[Key, set[str]] = defaultdict(set)
-        self._quiet = asyncio.Condition()
+        self._calmer = asyncio.Event()
         self._wake = asyncio.Event()
         self._all_stale = True
         self._stopping = False
@@ -112,10 +112,15 @@ class Deliver:
             self._lanes.pop(key).lane = None
         self._wake.set()
 
+    def busy(self) -> frozenset[int]:
+        """The slots with a request under way to one of their listeners, held or not."""
+        return frozenset(slot_of(listener_id) for _, listener_id in self._running)
+
     async def ended(self, slots: frozenset[int]) -> None:
-        """Wait until nothing is under way any more to the listeners of these slots."""
-        async with self._quiet:
-            await self._quiet.wait_for(lambda: not any(slot_of(key[1]) in slots for key in self._running))
+        """Wait until one of these slots is not busy any more."""
+        while slots <= self.busy():
+            self._calmer.clear()
+            await self._calmer.wait()
 
     def look_everywhere(self) -> None:
         """Another process has written: look up every listener, and what it is owed."""
@@ -152,7 +157,8 @@ class Deliver:
         self._ring_alarms()
         while self._hungry:
             some = [self._lanes.get(self._hungry.pop()) for _ in range(min(len(self._hungry), FED_AT_ONCE))]
-            fed = await asyncio.gather(*(self._feed(lane) for lane in some if lane), return_exceptions=True)
+            hungry = [lane for lane in some if lane and lane.hungry]
+            fed = await asyncio.gather(*(self._feed(lane) for lane in hungry), return_exceptions=True)
             for error in filter(None, fed):
                 raise error
 
@@ -176,7 +182,7 @@ class Deliver:
         except Unavailable:
             self._all_stale = True
             raise
-        for key in found.keys() | self._lanes.keys():
+        for key in (found.keys() | self._lanes.keys()) - self._stale:  # those have changed meanwhile
             self._learn(key, found.get(key), key in waiting)
 
     def _learn(self, key: Key, known: Lane | None, waiting: bool = True) -> None:
@@ -219,7 +225,7 @@ class Deliver:
             raise
         lane.load(read, asked)
         if next_due is not None:
-            self._set_alarm(lane, next_due)
+            self._set_alarm(lane.key, next_due)
         self._consider(lane)
 
     def _consider(self, lane: LaneQueue) -> None:
@@ -268,21 +274,21 @@ class Deliver:
             if outcome is not None:
                 await self._settle(outcome)
                 if outcome.state is State.PENDING:
-                    self._set_alarm(lane, outcome.at)
+                    self._set_alarm(lane.key, outcome.at)
         except Exception:
             log.exception("delivery_broke", worker=self.name, message=owed.message_id, listener=listener.id)
-            self._set_alarm(lane, self._clock() + SECOND)
+            self._set_alarm(lane.key, self._clock() + SECOND)
         finally:
             lane.running.discard(owed.message_id)
-            self._consider(lane)
-            await self._done(lane.key)
+            self._done(lane.key)
 
-    async def _done(self, key: Key) -> None:
+    def _done(self, key: Key) -> None:
+        """A request has ended; by now, the listener may have another lane, or none."""
         if not self._running[key]:
             del self._running[key]
-            if not self.holds(key[1]):
-                async with self._quiet:
-                    self._quiet.notify_all()
+            self._calmer.set()
+        if lane := self._lanes.get(key):
+            self._consider(lane)
 
     async def _attempt(self, listener: Listener, owed: Owed) -> Outcome | None:
         """What a request came to; None where the message is gone."""
@@ -320,11 +326,12 @@ class Deliver:
         lane = self._lanes[key] = LaneQueue(*key, self._running.get(key, set()), more)
         return lane
 
-    def _set_alarm(self, lane: LaneQueue, at: int) -> None:
-        """Look for what the lane is owed at the time `at`, ms."""
-        if lane.wake_at is None or at < lane.wake_at:
+    def _set_alarm(self, key: Key, at: int) -> None:
+        """Look for what a listener is owed at the time `at`, ms."""
+        lane = self._lanes.get(key)
+        if lane is not None and (lane.wake_at is None or at < lane.wake_at):
             lane.wake_at = at
-            heapq.heappush(self._timers, (at, lane.key))
+            heapq.heappush(self._timers, (at, key))
             self._wake.set()
 
     def _ring_alarms(self) -> None:

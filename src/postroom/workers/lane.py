@@ -25,7 +25,7 @@ class LaneQueue:
         self.closed = False
         self.wake_at: int | None = None
         self._past: set[str] | None = None  # while the store is asked: what is not to be taken from there
-        self._loaded: set[str] = set()
+        self._newest = ""  # of all messages that the store ever gave
 
     def ready(self, most: int) -> bool:
         """Whether a request can be made, with at most `most` at once."""
@@ -42,9 +42,9 @@ class LaneQueue:
 
     def offer(self, owed: Owed) -> None:
         """Take what was just committed, or leave it in the store to be read in its turn."""
-        if owed.message_id in self._loaded:  # the store knew of it before this process was told
-            return
-        if self.more or self._past is not None or len(self.due) >= MOST_HELD:
+        in_turn = self.more or self._past is not None or len(self.due) >= MOST_HELD
+        # What is no newer than anything read may have been read, and sent, before this process was told.
+        if in_turn or owed.message_id <= self._newest:
             self.more = True
         elif owed.data is not None and len(owed.data) > SHORT:
             self.due.append(Owed(owed.message_id, owed.attempts))
@@ -58,7 +58,7 @@ class LaneQueue:
     def load(self, read: list[Owed], asked: int) -> None:
         """Take what the store gave when it was asked for so many, but for what is or was under way."""
         past, self._past = self._past or set(), None
-        self._loaded = {owed.message_id for owed in read}
+        self._newest = max([self._newest, *(owed.message_id for owed in read)])
         self.due.extend(owed for owed in read if owed.message_id not in past)
         self.more = self.more or len(read) >= asked
 

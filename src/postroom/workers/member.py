@@ -39,7 +39,8 @@ class Member:
         self._say = say
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._giving: asyncio.Task[None] | None = None
+        self._left = False
+        self._waiter: asyncio.Task[None] | None = None
         self._end: asyncio.TimerHandle | None = None
 
     def look(self) -> None:
@@ -47,39 +48,63 @@ class Member:
         self._wake.set()
 
     async def run(self) -> None:
-        """Renew until cancelled."""
+        """Renew until `leave` is called, or cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            while True:
+            while not self._left:
                 pause = self._lease / BEATS
                 try:
-                    await self._renew(tasks)
+                    async with self._turn:
+                        self._look_when_some_end(tasks, await self._renew())
                 except Unavailable as error:
                     log.warning("store_unavailable", worker=self.name, detail=error.detail)
                     pause = min(pause, FIRST_PAUSE)
                 await self._sleep(pause)
 
-    async def _renew(self, tasks: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        await self._keep_time()
+    async def leave(self) -> None:
+        """Renew no more, give everything up, and tell the others.
+
+        Raises:
+            Unavailable: the database does not take it now; the lease will end by itself.
+        """
+        self._left = True
+        self.look()
         async with self._turn:
-            held, give = await self._membership.renew()
-            self._deliver.hold(held - give)
+            self._until(None)
+            await self._membership.leave()
+        await self._say()
+
+    async def _renew(self) -> frozenset[int]:
+        """Answers the slots to give up that something is still under way for."""
+        begun = asyncio.get_running_loop().time()
+        await self._keep_time()
+        held, give = await self._membership.renew()
+        self._deliver.hold(held - give)
+        self._until(begun + self._lease)
+        busy = self._deliver.busy()
+        if give - busy:
+            await self._membership.give(give - busy)
+            await self._say()
+        return give & busy
+
+    def _until(self, end: float | None) -> None:
+        """Nothing is delivered after the time `end` of the loop; or from now on."""
         if self._end:
             self._end.cancel()
-        self._end = loop.call_at(begun + self._lease, self._deliver.hold, frozenset())
-        if give and (self._giving is None or self._giving.done()):
-            self._giving = tasks.create_task(self._give(give))
+        if end is None:
+            self._deliver.hold(frozenset())
+        else:
+            self._end = asyncio.get_running_loop().call_at(end, self._deliver.hold, frozenset())
 
-    async def _give(self, slots: frozenset[int]) -> None:
-        """When the last request to a listener of these slots has ended, let others take them."""
-        await self._deliver.ended(slots)
-        try:
-            async with self._turn:
-                await self._membership.give(slots - self._deliver.held)
-            await self._say()
-        except Unavailable as error:  # they are given up the next time
-            log.warning("store_unavailable", worker=self.name, detail=error.detail)
+    def _look_when_some_end(self, tasks: asyncio.TaskGroup, busy: frozenset[int]) -> None:
+        """One listener that takes its time holds up its own slot, and no other."""
+
+        async def wait() -> None:
+            await self._deliver.ended(busy)
+            self.look()
+
+        if self._waiter:
+            self._waiter.cancel()
+        self._waiter = tasks.create_task(wait()) if busy else None
 
     async def _sleep(self, pause: float) -> None:
         alarm = asyncio.get_running_loop().call_later(pause, self._wake.set)

@@ -15,11 +15,12 @@ SEARCH_EVERY = 20  # looks
 
 
 class Watch:
-    """Makes this process look again at what it has in memory."""
+    """Makes this process look again at what it has in memory: every `pause` seconds."""
 
     name = "watch"
 
-    def __init__(self, hub: Hub, deliver: Deliver) -> None:
+    def __init__(self, hub: Hub, deliver: Deliver, pause: float = PAUSE) -> None:
+        self._pause = pause
         self._hub = hub
         self._deliver = deliver
         self._seen: int | None = None
@@ -35,7 +36,7 @@ class Watch:
                     await self._search()
             except Unavailable as error:
                 log.warning("store_unavailable", worker=self.name, detail=error.detail)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self._pause)
 
     def look_everywhere(self) -> None:
         """Something may have changed that nobody told of."""

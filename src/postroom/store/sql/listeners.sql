@@ -23,9 +23,9 @@ FROM listeners WHERE slot = $1;
 SELECT org_id, id, queue_id, name, notify_url, liveness_url, secret, status, slot, created_at
 FROM listeners ORDER BY org_id, id;
 
--- recipients: of a queue that exists, the listeners that a message accepted now goes to; null where it has none
+-- recipients: of a queue, the listeners that a message accepted now goes to
 SELECT q.org_id, q.id, l.id FROM queues AS q
-LEFT JOIN listeners AS l ON l.org_id = q.org_id AND l.queue_id = q.id
+JOIN listeners AS l ON l.org_id = q.org_id AND l.queue_id = q.id
 WHERE q.org_id = $1 AND q.id = $2 ORDER BY l.id;
 
 -- present_listener: a row if it still is a listener of this queue, which none of the two ceases before the commit

@@ -30,6 +30,9 @@ WHERE org_id = $1 AND id = $2
 AND NOT EXISTS (SELECT 1 FROM queues AS other WHERE other.org_id = $1 AND other.name = $3 AND other.id <> $2)
 RETURNING id;
 
+-- present_queue: a row if there is such a queue, and is until the commit
+SELECT org_id, id FROM queues WHERE org_id = $1 AND id = $2;
+
 -- hold_queue: nobody else changes what its listeners are owed before the commit
 SELECT id FROM queues WHERE org_id = $1 AND id = $2;
 
