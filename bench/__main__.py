@@ -4,15 +4,18 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
-from bench import accept, deliver, fairness, machine, memory, start, stats, table
+from bench import accept, deliver, fairness, machine, memory, postgres, start, stats, table
 from bench.figures import DEFAULT, FULL, QUICK, Figure, Plan
+from bench.variants import EMBEDDED, Setup, on_postgres
+from postroom.domain.database import postgresql
 
-BENCHMARKS: dict[str, tuple[str, Callable[[Plan], list[Figure]]]] = {
-    "accept": ("POST until the durable answer; limit: the same stack answering a constant", accept.measure),
+BENCHMARKS: dict[str, tuple[str, Callable[[Plan, Setup], list[Figure]]]] = {
+    "accept": ("POST until the durable answer", accept.measure),
     "deliver": ("accepted to acknowledged; limit: the HTTP client alone, same receiver", deliver.measure),
     "stats": ("GET /stats/messages; limit: the same stack answering a constant", stats.measure),
     "fairness": ("a healthy listener beside hanging ones; limit: without them", fairness.measure),
@@ -23,14 +26,32 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Plan], list[Figure]]]] = {
 
 def main() -> int:
     arguments = _arguments()
+    try:
+        with _setup(arguments.database) as setup:
+            return _run(arguments, setup)
+    except OSError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def _setup(database: str) -> Iterator[Setup]:
+    if database == "embedded":
+        yield EMBEDDED
+    else:
+        with postgres.server(database) as server:
+            yield on_postgres(server)
+
+
+def _run(arguments: argparse.Namespace, setup: Setup) -> int:
     plan = QUICK if arguments.quick else FULL if arguments.full else DEFAULT
     names = [name for name in BENCHMARKS if not arguments.names or name in arguments.names]
-    described = machine.describe()
+    described = machine.describe(setup.postgres.describe() if setup.postgres else "")
     results: dict[str, list[Figure]] = {}
     if not arguments.json:
         table.machine(described)
     begin = time.monotonic()
-    failed = [name for name in names if not _measured(name, plan, results, quiet=arguments.json)]
+    failed = [name for name in names if not _measured(name, plan, setup, results, quiet=arguments.json)]
     if arguments.json:
         answer = {"machine": described, "plan": plan, "results": results}
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
@@ -39,11 +60,11 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _measured(name: str, plan: Plan, results: dict[str, list[Figure]], *, quiet: bool) -> bool:
+def _measured(name: str, plan: Plan, setup: Setup, results: dict[str, list[Figure]], *, quiet: bool) -> bool:
     """Measure, print and keep; False where it could not be measured."""
     title, measure = BENCHMARKS[name]
     try:
-        results[name] = measure(plan)
+        results[name] = measure(plan, setup)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
         return False
@@ -60,11 +81,28 @@ def _arguments() -> argparse.Namespace:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="under a minute, less exact")
     size.add_argument("--full", action="store_true", help="10^7 events, a million messages: many minutes")
+    parser.add_argument(
+        "--database",
+        type=_database,
+        default="embedded",
+        metavar="embedded|postgresql|URL",
+        help="postgresql: a server started for this; URL: databases made, and dropped, on that server",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     return arguments
+
+
+def _database(given: str) -> str:
+    """What was given, if it is known; a ValueError says what a URL should be."""
+    if given in {"embedded", "postgresql"}:
+        return given
+    try:
+        return postgresql(given)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"embedded, postgresql, or a URL, which {error}") from None
 
 
 if __name__ == "__main__":

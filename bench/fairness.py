@@ -3,9 +3,10 @@
 import time
 
 from bench import load
-from bench.figures import Figure, Plan, figure, ratio_under, share_of_all
+from bench.figures import Figure, Plan, figure, on, ratio_under, share_of_all
 from bench.latency import Latency
 from bench.server import Hub, Queue, Receiver, home, receiving, run_load
+from bench.variants import Setup, Variant
 
 HANGING = 100  # listeners
 OWED = 20  # messages to each of them: together more than the server may have open at once
@@ -17,9 +18,13 @@ SETTLE = 0.5
 Stream = tuple[float, Latency]  # how many percent of the messages arrived, and how late
 
 
-def measure(plan: Plan) -> list[Figure]:
+def measure(plan: Plan, setup: Setup) -> list[Figure]:
     """From sending to arrival at the healthy listener, with and without the others."""
-    with receiving() as receiver, home() as place, place.serving() as hub:
+    return [line for variant in setup.variants for line in on(variant.label, _measure(plan, variant))]
+
+
+def _measure(plan: Plan, variant: Variant) -> list[Figure]:
+    with receiving() as receiver, home(variant) as place, place.serving("--stop-timeout", "1") as hub:
         queue = hub.queue("healthy")
         queue.listen("healthy", receiver.port)
         _stream(queue, receiver, plan.seconds)

@@ -1,6 +1,6 @@
 """What a benchmark hands back: figures, the limit of the same run, the aim and whether it is met."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
 import msgspec
@@ -32,6 +32,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     aim: str = ""
     met: bool | None = None
     note: str = ""
+    database: str = ""  # and with how many processes; empty where there is but one
 
 
 class Aim(msgspec.Struct, frozen=True):
@@ -85,3 +86,13 @@ def figure(
         met=aim.holds(judged) if aim and judged is not None else None,
         note=note,
     )
+
+
+def processor(hub: float, database: float) -> str:
+    """The note of what one request costs, in us of processor time; of PostgreSQL, where it is known."""
+    return f"{hub:.0f} us of processor each" + (f", {database:.0f} of PostgreSQL's" if database else "")
+
+
+def on(database: str, lines: Iterable[Figure]) -> list[Figure]:
+    """The same figures, as those of one database."""
+    return [msgspec.structs.replace(line, database=database) for line in lines]

@@ -7,31 +7,31 @@ been counted for the organization yet: totals are written in the order of time.
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
 from postroom.domain.clock import DAY, HOUR, SECOND
 from postroom.domain.ids import IdSource
-from postroom.domain.usage import Kind, UsageEvent
-from postroom.store import usage
-from postroom.store.database import Transaction
-from postroom.store.sqlite import SqliteDatabase
+from postroom.domain.usage import BEGINNING, NOTHING, Kind, Segment
+from postroom.store import drivers, processes
+from postroom.store.database import Database, Transaction, Value
 
-SERIES = 0
+HOLDER = "bench"
 SPAN = DAY + HOUR
 STEP = SECOND // 2
 TOGETHER = 2_000  # commits
 KINDS = (Kind.MESSAGE_ADDED, Kind.MESSAGE_PUBLISHED_OK)
 
 Commit = tuple[int, int]  # its time in ms, how many events
+Rows = list[tuple[Value, ...]]
 
 
 class Job(msgspec.Struct, frozen=True):
     """`events` in 24 hours, spread evenly, one commit for those of half a second."""
 
-    data: str
+    address: str
     org_id: str
     events: int
 
@@ -45,13 +45,14 @@ class Filled(msgspec.Struct, frozen=True):
 async def fill(job: Job) -> Filled:
     """Write them, oldest first."""
     now = time.time_ns() // 1_000_000
-    commits = list(_commits(now, job.events))
-    database = SqliteDatabase(Path(job.data) / "postroom.db")
-    ids = IdSource()
-    for start in range(0, len(commits), TOGETHER):
-        await database.transaction(_writer(commits[start : start + TOGETHER], job.org_id, ids))
-    await database.close()
-    return Filled(sum(count for at, count in commits if at >= now - DAY))
+    database = await drivers.open_database(job.address, connections=2)
+    try:
+        number = await database.transaction(lambda tx: processes.take_series(tx, HOLDER, now, now + HOUR))
+        await _write(database, job, now, number)
+        await database.transaction(lambda tx: processes.release_series(tx, [HOLDER]))
+    finally:
+        await database.close()
+    return Filled(sum(count for at, count in _commits(now, job.events) if at >= now - DAY))
 
 
 def _commits(now: int, events: int) -> Iterator[Commit]:
@@ -61,18 +62,42 @@ def _commits(now: int, events: int) -> Iterator[Commit]:
             yield now - SPAN + step * STEP, count
 
 
-def _writer(commits: list[Commit], org_id: str, ids: IdSource) -> Callable[[Transaction], Awaitable[None]]:
-    async def write(tx: Transaction) -> None:
-        for at, count in commits:
-            await usage.append(tx, SERIES, at, [_event(org_id, ids.mint(at), n) for n in range(count)], {})
+async def _write(database: Database, job: Job, now: int, series: int) -> None:
+    """Many commits in each statement; the rows are those that commits one by one would leave."""
+    ids, newest, commits = IdSource(), BEGINNING, _commits(now, job.events)
+    while some := list(islice(commits, TOGETHER)):
+        events = [_event(job.org_id, series, ids.mint(at), n) for at, count in some for n in range(count)]
+        segments = _segments(newest, some)
+        newest = segments[-1]
+        last = {segment.started_at: segment for segment in segments}.values()
+        totals: Rows = [(job.org_id, series, s.started_at, s.last_at, s.events, *s.totals) for s in last]
 
-    return write
+        async def write(tx: Transaction, events: Rows = events, totals: Rows = totals) -> None:
+            await tx.execute_many("insert_usage_event", events)
+            await tx.execute_many("write_segment", totals)
+
+        await database.transaction(write)
 
 
-def _event(org_id: str, identifier: str, number: int) -> UsageEvent:
-    return UsageEvent(
-        org_id, identifier, KINDS[number % 2], queue_id="-" * 21, listener_id="-" * 21, message_id=identifier
-    )
+def _segments(newest: Segment, commits: list[Commit]) -> list[Segment]:
+    """The newest segment after each commit."""
+    segments = []
+    for at, count in commits:
+        newest = newest.with_more(at, _added(count))
+        segments.append(newest)
+    return segments
+
+
+def _added(count: int) -> tuple[int, ...]:
+    added = list(NOTHING)
+    for number in range(count):
+        added[KINDS[number % 2]] += 1
+    return tuple(added)
+
+
+def _event(org_id: str, series: int, identifier: str, number: int) -> tuple[Value, ...]:
+    subjects = None, "-" * 21, "-" * 21, identifier, None
+    return org_id, identifier, series, KINDS[number % 2].value, *subjects
 
 
 def main() -> None:

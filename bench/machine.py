@@ -25,11 +25,12 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
     sqlite: str
     sync: str  # how long the disk of the data directory takes to make 4 kB durable
+    postgresql: str  # its version and what makes its commits durable; empty where it is not measured
     load: str  # average of the last minute before the first measurement; more than 0.5 spoils the figures
 
 
-def describe() -> Machine:
-    """This machine, now."""
+def describe(postgresql: str) -> Machine:
+    """This machine, now, with what PostgreSQL says of itself."""
     pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Machine(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -40,6 +41,7 @@ def describe() -> Machine:
         python=f"{platform.python_implementation()} {platform.python_version()}",
         sqlite=apsw.sqlite_lib_version(),
         sync=f"{_sync() * 1000:.2f} ms",
+        postgresql=postgresql,
         load=f"{os.getloadavg()[0]:.2f}",
     )
 

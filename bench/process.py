@@ -102,6 +102,20 @@ def stop(child: "subprocess.Popen[bytes]") -> None:
         child.wait()
 
 
+def family(pid: int) -> list[int]:
+    """A process and its children, theirs too."""
+    return [pid, *(each for child in _children(pid) for each in family(child))]
+
+
+def _children(pid: int) -> list[int]:
+    """None where it has ended meanwhile."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def resident(pid: int, field: str = "VmRSS") -> float:
     """Resident memory of a process in MB (10^6 bytes), from /proc; VmHWM is the most there was."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -110,7 +124,20 @@ def resident(pid: int, field: str = "VmRSS") -> float:
     raise ProcessLookupError(pid)
 
 
-def processor_seconds(pid: int) -> float:
-    """Processor time that a process has used so far, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def processor_seconds(pid: int, *, ended: bool = False) -> float:
+    """Processor time that a process and its children have used so far, user and system.
+
+    With `ended`, that of its children that have ended is counted too.
+    """
+    return sum(_ticks(each, 4 if ended and each == pid else 2) for each in family(pid)) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+
+
+def _ticks(pid: int, fields: int) -> int:
+    """Of user and system; then of both for the children that have ended. 0 where it has ended meanwhile."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(map(int, stat.rsplit(")", 1)[1].split()[11 : 11 + fields]))

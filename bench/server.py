@@ -16,8 +16,10 @@ from typing import Any
 import msgspec
 
 from bench import load, process, receiver
+from bench.variants import Variant
 
 POSTROOM = str(Path(sys.executable).with_name("postroom"))
+SERVE = "--port", "0", "--allow-network", "127.0.0.0/8"  # a free port; deliveries to loopback
 READY = b"Postroom is ready at "
 WITHIN = 60.0  # seconds, for what a benchmark waits for
 STAMPED = json.dumps(
@@ -46,27 +48,47 @@ class Api:
 
 
 class Home:
-    """A data directory with an organization; the server may run on it or not."""
+    """A database with an organization, and a folder; the server may run on it or not."""
 
-    def __init__(self, data: Path) -> None:
-        self.data = data
-        made = json.loads(_command("org", "create", "bench.example/load", "--data", str(data), "--json"))
+    def __init__(self, folder: Path, address: str, processes: int) -> None:
+        self.address = address
+        self._log = folder / "server.log"
+        self._processes = processes
+        self._place = ["--data", str(folder)] if address.startswith("sqlite:") else []
+        made = json.loads(self._command("org", "create", "bench.example/load", "--json"))
         self.org_id: str = made["organization"]["id"]
         self.headers = {"x-api-key": made["api_key"], "accept": "application/json"}
 
     @contextmanager
     def serving(self, *options: str) -> Iterator["Hub"]:
-        """The server on this directory; its log is shown when what is done with it fails."""
-        with (self.data / "server.log").open("wb") as log:
-            child = process.start(serve_command(self.data, *options), log, environment())
+        """The server on this database; its log is shown when what is done with it fails."""
+        command = [POSTROOM, "serve", *self._place, *SERVE, "--processes", str(self._processes), *options]
+        with self._log.open("wb") as log:
+            child = process.start(command, log, self._environment())
             try:
                 line = process.wait_for_line(child, READY)
                 yield Hub(child.pid, int(line.rsplit(b":", 1)[1]), self.headers)
             except BaseException:
-                sys.stderr.write((self.data / "server.log").read_text()[-3000:])
+                sys.stderr.write(self._log.read_text()[-3000:])
                 raise
             finally:
                 process.stop(child)
+
+    def _command(self, *arguments: str) -> bytes:
+        done = subprocess.run(
+            [POSTROOM, *arguments, *self._place],
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=60,
+            cwd=process.ROOT,
+            env=self._environment(),
+        )
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        """Ours, without settings that would change what is measured; a URL may have a password."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+        return ours if self._place else ours | {"POSTROOM_DATABASE": self.address}
 
 
 class Hub:
@@ -77,6 +99,10 @@ class Hub:
         self.port = port
         self.headers = headers
         self.api = Api(port, headers)
+
+    def resident(self, field: str = "VmRSS") -> float:
+        """Resident MB of the largest of its processes; VmHWM is the most there was."""
+        return max(process.resident(pid, field) for pid in process.family(self.pid))
 
     def queue(self, name: str) -> "Queue":
         """A new queue."""
@@ -163,24 +189,21 @@ def message() -> bytes:
     return json.dumps({"data": STAMPED}).encode()
 
 
-def serve_command(data: Path, *options: str) -> list[str]:
-    """The command that serves on a free port and may deliver to loopback."""
-    return [POSTROOM, "serve", "--data", str(data), "--port", "0", "--allow-network", "127.0.0.0/8", *options]
-
-
-def environment() -> dict[str, str]:
-    """Ours, without settings that would change what is measured."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
-
-
 @contextmanager
-def home() -> Iterator[Home]:
-    """An organization in a temporary data directory, removed afterwards."""
-    data = Path(tempfile.mkdtemp(prefix="postroom-bench-"))
+def home(variant: Variant) -> Iterator[Home]:
+    """An organization in a database of its own, removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="postroom-bench-"))
     try:
-        yield Home(data)
+        with variant.database(folder) as address:
+            yield Home(folder, address, variant.processes)
     finally:
-        shutil.rmtree(data)
+        shutil.rmtree(folder)
+
+
+def processor_seconds(hub: Hub, variant: Variant) -> tuple[float, float]:
+    """Processor time so far, of all processes of the server and of all of PostgreSQL."""
+    database = variant.postgres.processor_seconds() if variant.postgres else 0.0
+    return process.processor_seconds(hub.pid), database
 
 
 @contextmanager
@@ -196,15 +219,3 @@ def run_load(job: load.Job) -> load.Result:
     if set(result.statuses) != {"200"} or result.lost or result.unanswered:
         raise OSError(f"the load met {result.statuses}, {result.lost} lost, {result.unanswered} unanswered")
     return result
-
-
-def _command(*arguments: str) -> bytes:
-    done = subprocess.run(
-        [POSTROOM, *arguments],
-        stdout=subprocess.PIPE,
-        check=True,
-        timeout=60,
-        cwd=process.ROOT,
-        env=environment(),
-    )
-    return done.stdout

@@ -5,35 +5,44 @@ import sys
 import time
 from statistics import median
 
-from bench import process
-from bench.figures import Figure, Plan, figure, under
+from bench.figures import Figure, Plan, figure, on, under
 from bench.server import Home, home
+from bench.variants import Setup, Variant
 
 SETTLE = 1.0  # seconds
 
 
-def measure(plan: Plan) -> list[Figure]:
+def measure(plan: Plan, setup: Setup) -> list[Figure]:
     """Seconds, and MB."""
-    with home() as place:
+    return [line for variant in setup.variants for line in on(variant.label, _measure(plan, variant))]
+
+
+def _measure(plan: Plan, variant: Variant) -> list[Figure]:
+    with home(variant) as place:
         _start(place)
-        starts = [_start(place) for _ in range(plan.starts)]
-    seconds, memory = [start[0] for start in starts], [start[1] for start in starts]
+        seconds = [_start(place) for _ in range(plan.starts)]
+        memory = _idle(place)
     bare = [_interpreter() for _ in range(plan.starts)]
     note = f"{min(seconds):.2f} to {max(seconds):.2f} s; the interpreter alone {median(bare):.2f} s"
     return [
         figure("process start to the ready line", seconds, "s", aim=under(1, "s"), note=note),
-        figure("resident memory, idle", memory, "MB", aim=under(100, "MB")),
+        figure("resident memory, idle", [memory], "MB", aim=under(100, "MB")),
     ]
 
 
-def _start(place: Home) -> tuple[float, float]:
-    """Seconds to ready, and resident MB a second after the first answer."""
+def _start(place: Home) -> float:
+    """Seconds to ready."""
     begin = time.monotonic()
+    with place.serving():
+        return time.monotonic() - begin
+
+
+def _idle(place: Home) -> float:
+    """Resident MB of the largest process a second after the first answer."""
     with place.serving() as hub:
-        seconds = time.monotonic() - begin
         hub.api("GET", "/stats/messages")
         time.sleep(SETTLE)
-        return seconds, process.resident(hub.pid)
+        return hub.resident()
 
 
 def _interpreter() -> float:

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import settings
 
+from tests.support.home import KINDS, Home, PostgresHome, SqliteHome, migrated
 from tests.support.postgres import Missing, Server, binaries
 
 # How long an example takes says something about the machine, and nothing about Postroom.
@@ -30,3 +33,29 @@ def postgres() -> Iterator[Server]:
         pytest.skip(str(missing))
     with Server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Server) -> str:
+    """The database that new ones are copies of; its name."""
+    return migrated(postgres)
+
+
+@pytest.fixture
+def sqlite_home(tmp_path: Path) -> SqliteHome:
+    """A file of the test's own."""
+    return SqliteHome(tmp_path)
+
+
+@pytest.fixture
+def postgresql_home(postgres: Server, template: str) -> Iterator[PostgresHome]:
+    """A database of the test's own on the server."""
+    home = PostgresHome.fresh(postgres, template)
+    yield home
+    home.close()
+
+
+@pytest.fixture(params=KINDS)
+def home(request: pytest.FixtureRequest) -> Home:
+    """A database of the test's own, once of each kind: what holds on one holds on the other."""
+    return cast(Home, request.getfixturevalue(f"{request.param}_home"))

@@ -1,59 +1,116 @@
-"""Fixtures: data directories with an organization, servers on them, a client, a receiver."""
+"""Fixtures: places with an organization in them, servers on them, a client, a receiver."""
 
 import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.client import Client
-from tests.acceptance.house import Organization, Postroom, make_organization, started
+from tests.acceptance.house import Organization, Place, Postroom, Url, make_organization, started, variable
 from tests.acceptance.receiver import Receiver
+from tests.support.home import Kind
+from tests.support.postgres import Server
 
 Make = Callable[..., Postroom]
 
+ON_POSTGRESQL = pytest.mark.databases("postgresql")
+ON_BOTH = pytest.mark.databases("sqlite", "postgresql")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests that are not marked run on the embedded database."""
+    config.addinivalue_line("markers", "databases(*kinds): runs on each of these: sqlite, postgresql")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test, or each of a module's, runs once on each kind of database that its mark names."""
+    marker = metafunc.definition.get_closest_marker("databases")
+    if marker is not None and "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", marker.args, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """The kind of database that the test runs on."""
+    kind: Kind = getattr(request, "param", "sqlite")
+    return kind
+
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Organization]:
+def furnished_directory(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Organization]:
     """A data directory with one organization, made once and copied by each test that needs its own."""
     data = tmp_path_factory.mktemp("template") / "data"
     return data, make_organization(data)
 
 
 @pytest.fixture(scope="session")
-def organization(template: tuple[Path, Organization]) -> Organization:
-    """The organization in every copy of the template."""
-    return template[1]
+def furnished_database(postgres: Server) -> tuple[str, Organization]:
+    """The name of a database with one organization, made once and copied like the data directory."""
+    postgres.create("acme")
+    return "acme", make_organization(Url(postgres.url("acme")))
+
+
+@pytest.fixture(scope="module")
+def organization(kind: Kind, request: pytest.FixtureRequest) -> Organization:
+    """The organization in every copy."""
+    made = request.getfixturevalue("furnished_directory" if kind == "sqlite" else "furnished_database")
+    organization: Organization = made[1]
+    return organization
 
 
 @pytest.fixture
-def data(template: tuple[Path, Organization], tmp_path: Path) -> Path:
+def data(furnished_directory: tuple[Path, Organization], tmp_path: Path) -> Path:
     """A data directory of the test's own, with the organization."""
-    return Path(shutil.copytree(template[0], tmp_path / "data"))
+    return Path(shutil.copytree(furnished_directory[0], tmp_path / "data"))
 
 
 @pytest.fixture
-def start(data: Path) -> Iterator[Make]:
-    """Starts servers on the test's own data directory, and ends them with the test."""
-    made: list[Postroom] = []
+def database(postgres: Server, furnished_database: tuple[str, Organization]) -> Iterator[Url]:
+    """A PostgreSQL database of the test's own, with the organization."""
+    name = postgres.fresh(furnished_database[0])
+    yield Url(postgres.url(name))
+    postgres.drop(name)
 
-    def make(settings: Mapping[str, object] | None = None, **more: tuple[str, ...]) -> Postroom:
-        made.append(Postroom(data, settings, **more))
-        return made[-1].start()
 
-    yield make
-    for server in made:
-        server.kill()
+@pytest.fixture
+def place(kind: Kind, request: pytest.FixtureRequest) -> Place:
+    """A data directory or database of the test's own, with the organization."""
+    found: Place = request.getfixturevalue("data" if kind == "sqlite" else "database")
+    return found
+
+
+@pytest.fixture
+def start(place: Place, tmp_path: Path) -> Iterator[Make]:
+    """Starts servers on the test's own place, and ends them with the test."""
+    data = place if isinstance(place, Path) else tmp_path / "server"
+    with ExitStack() as running:
+
+        def make(settings: Mapping[str, object] | None = None, **more: tuple[str, ...]) -> Postroom:
+            server = Postroom(data, {**variable(place), **(settings or {})}, **more)
+            return running.enter_context(server)
+
+        yield make
 
 
 @pytest.fixture(scope="module")
 def server(
-    template: tuple[Path, Organization], tmp_path_factory: pytest.TempPathFactory
+    kind: Kind, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Postroom]:
     """A server that the tests of one module share; each makes its own queues."""
-    data = Path(shutil.copytree(template[0], tmp_path_factory.mktemp("shared") / "data"))
-    with Postroom(data) as running:
+    folder = tmp_path_factory.mktemp("shared")
+    if kind == "sqlite":
+        template, _ = request.getfixturevalue("furnished_directory")
+        with Postroom(Path(shutil.copytree(template, folder / "data"))) as running:
+            yield running
+        return
+    postgres: Server = request.getfixturevalue("postgres")
+    template, _ = request.getfixturevalue("furnished_database")
+    name = postgres.fresh(template)
+    with Postroom(folder / "server", {"database": postgres.url(name)}) as running:
         yield running
+    postgres.drop(name)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real Postroom: the installed command as a subprocess, with a port and a data directory of its own."""
+"""A real Postroom: the installed command as a subprocess, with a port of its own, over a place of its own."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -32,7 +33,23 @@ QUICK: Final[Mapping[str, object]] = {
     "liveness_interval_idle": 0.2,
     "liveness_timeout": 5,
     "stop_timeout": 5,
+    "lease_time": 1,
 }
+
+_numbers: Final = count(1)
+
+
+class Url(str):
+    """The address of a PostgreSQL database; failure reports show it without its password."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(re.sub(r":[^:@/]*@", ":***@", self))
+
+
+# Where a Postroom keeps everything: a data directory, or a database.
+Place = Path | Url
 
 # The last few that were started: the failure report shows their standard error.
 started: Final[deque["Postroom"]] = deque(maxlen=4)
@@ -66,16 +83,15 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
 
 def run(
     *words: str,
-    data: Path | None = None,
+    data: Place | None = None,
     settings: Mapping[str, object] | None = None,
     stdin: str | None = None,
     cwd: Path | None = None,
 ) -> "subprocess.CompletedProcess[str]":
     """Run one `postroom` command to its end."""
-    place = ["--data", str(data)] if data is not None else []
     return subprocess.run(
-        [command(), *words, *place],
-        env=environment(settings or {}),
+        [command(), *words, *option(data)],
+        env=environment({**variable(data), **(settings or {})}),
         input=stdin,
         cwd=cwd,
         capture_output=True,
@@ -85,7 +101,17 @@ def run(
     )
 
 
-def run_json(*words: str, data: Path) -> Any:
+def option(place: Place | None) -> list[str]:
+    """How a command is told of a data directory."""
+    return ["--data", str(place)] if isinstance(place, Path) else []
+
+
+def variable(place: Place | None) -> dict[str, object]:
+    """How a command is told of a database: where only its own user can read the password."""
+    return {"database": place} if isinstance(place, Url) else {}
+
+
+def run_json(*words: str, data: Place) -> Any:
     """Run one command with --json; it must succeed."""
     done = run(*words, "--json", data=data)
     assert done.returncode == 0, f"{done.args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -101,20 +127,23 @@ class Organization:
     key: str
 
 
-def make_organization(data: Path, name: str = "acme") -> Organization:
+def make_organization(data: Place, name: str = "acme") -> Organization:
     """`postroom org create`."""
     made = run_json("org", "create", name, data=data)
     return Organization(made["organization"]["id"], made["organization"]["name"], made["api_key"])
 
 
-def audit(data: Path) -> None:
+def audit(data: Place) -> None:
     """`postroom audit` finds every counter equal to the facts it counts."""
     answer = run_json("audit", data=data)
     assert answer["ok"] is True, answer
 
 
 class Postroom:
-    """One `postroom serve` over a data directory; may be stopped and started again on it."""
+    """One `postroom serve` over a data directory, or over the setting `database`; may be started again.
+
+    Several over one database may have the same `data`, which is then only where their logs are.
+    """
 
     def __init__(
         self,
@@ -124,9 +153,12 @@ class Postroom:
     ) -> None:
         self.data = data
         self.settings = {**QUICK, **(settings or {})}
+        if "database" in self.settings:
+            self.settings["database"] = Url(self.settings["database"])
         self.allow = allow
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
+        self._number = next(_numbers)
         self._starts = 0
 
     def __enter__(self) -> Self:
@@ -156,12 +188,18 @@ class Postroom:
     def _words(self) -> list[str]:
         """The command line."""
         open_networks = [word for network in self.allow for word in ("--allow-network", network)]
-        own = ["--data", str(self.data), "--host", "127.0.0.1", "--port", "0"]
+        own = [*option(self.place), "--host", "127.0.0.1", "--port", "0"]
         return [command(), "serve", *own, *open_networks]
+
+    @property
+    def place(self) -> Place:
+        """Where everything is kept."""
+        database = self.settings.get("database")
+        return database if isinstance(database, Url) else self.data
 
     def _log(self, kind: str) -> Path:
         """A log file beside the data directory, one per start."""
-        return self.data.with_name(f"{self.data.name}.{self._starts}.{kind}")
+        return self.data.with_name(f"{self.data.name}.{self._number}.{self._starts}.{kind}")
 
     @property
     def _out(self) -> Path:

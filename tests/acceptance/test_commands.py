@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.beside import rows
 from tests.acceptance.client import (
     Client,
     attempts,
@@ -23,8 +23,20 @@ from tests.acceptance.client import (
     send,
     stats,
 )
-from tests.acceptance.conftest import Make
-from tests.acceptance.house import DEADLINE, Organization, audit, command, environment, run, run_json, until
+from tests.acceptance.conftest import ON_BOTH, Make
+from tests.acceptance.house import (
+    DEADLINE,
+    Organization,
+    Place,
+    audit,
+    command,
+    environment,
+    option,
+    run,
+    run_json,
+    until,
+    variable,
+)
 from tests.acceptance.receiver import Receiver
 
 pytestmark = pytest.mark.anyio
@@ -33,12 +45,16 @@ pytestmark = pytest.mark.anyio
 class Background:
     """A command that runs until it is told to stop; both its streams go to files."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, place: Place | None = None) -> None:
         self.out, self.err = folder / "out", folder / "err"
         folder.mkdir()
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self.process = subprocess.Popen(
-                [command(), *words], env=environment({}), stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                [command(), *words, *option(place)],
+                env=environment(variable(place)),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
             )
 
     def lines(self, count: int) -> list[Any]:
@@ -62,9 +78,9 @@ class Background:
 
 
 @contextmanager
-def background(folder: Path, *words: str) -> Iterator[Background]:
+def background(folder: Path, *words: str, place: Place | None = None) -> Iterator[Background]:
     """The command while the block runs."""
-    running = Background(folder, *words)
+    running = Background(folder, *words, place=place)
     try:
         yield running
     finally:
@@ -90,7 +106,7 @@ async def test_a_first_message(start: Make, organization: Organization, tmp_path
         words = ("listen", "--port", port, "--json", "--secret", listener.secret)
         with background(tmp_path / "second", *words) as running:
             listening(running)
-            sent = run_json("send", "orders", '{"n": 1}', "--name", "first", data=server.data)["message"]
+            sent = run_json("send", "orders", '{"n": 1}', "--name", "first", data=server.place)["message"]
             (arrival,) = running.lines(1)
             assert (arrival["message"], arrival["body"], arrival["verified"]) == (
                 sent["id"],
@@ -99,11 +115,11 @@ async def test_a_first_message(start: Make, organization: Organization, tmp_path
             )
             await counted(client, listener, acknowledged=1)
             assert running.stop() == 0
-    windows = run_json("stats", data=server.data)["aggregated_api_usage_events"]
+    windows = run_json("stats", data=server.place)["aggregated_api_usage_events"]
     assert all(window["message_added"] == window["message_published_ok"] == 1 for window in windows.values())
-    (shown,) = run_json("listener", "list", data=server.data)["listeners"]
+    (shown,) = run_json("listener", "list", data=server.place)["listeners"]
     assert (shown["name"], shown["messages"]["acknowledged_count"]) == ("shop", 1)
-    assert [one["name"] for one in run_json("queue", "list", data=server.data)["queues"]] == ["orders"]
+    assert [one["name"] for one in run_json("queue", "list", data=server.place)["queues"]] == ["orders"]
 
 
 async def test_a_receiver_with_another_secret(
@@ -122,13 +138,13 @@ async def test_a_receiver_with_another_secret(
         assert {one["status"] for one in await attempts(client, queue, message)} == {401}
 
 
+@ON_BOTH
 async def test_events_are_followed(start: Make, organization: Organization, tmp_path: Path) -> None:
     """`events --follow` prints what was and what comes, each event once, until it is interrupted."""
     server = start()
     async with Client(server.url, organization.key) as client:
         first = await make_queue(client)
-        words = ("events", "--follow", "--json", "--data", str(server.data))
-        with background(tmp_path / "run", *words) as running:
+        with background(tmp_path / "run", "events", "--follow", "--json", place=server.place) as running:
             running.lines(1)
             for _ in range(20):
                 await send(client, first)
@@ -139,13 +155,14 @@ async def test_events_are_followed(start: Make, organization: Organization, tmp_
         assert seen == (await client.get("/events"))["events"]
 
 
+@ON_BOTH
 async def test_many_commands_at_once(start: Make, organization: Organization) -> None:
     """Commands that write beside each other and beside the server lose nothing and count right."""
     server = start()
     async with Client(server.url, organization.key) as client:
         queue = await make_queue(client)
         with ThreadPoolExecutor(4) as pool:
-            running = [pool.submit(run_json, "send", queue.id, f"{n}", data=server.data) for n in range(8)]
+            running = [pool.submit(run_json, "send", queue.id, f"{n}", data=server.place) for n in range(8)]
             for _ in range(100):
                 await send(client, queue)
         sent = {one.result()["message"]["id"] for one in running}
@@ -155,9 +172,10 @@ async def test_many_commands_at_once(start: Make, organization: Organization) ->
         assert (await stats(client))["message_added"] == 108
         assert await stats(client) == await counted_events(client)
     assert server.terminate() == 0
-    audit(server.data)
+    audit(server.place)
 
 
+@ON_BOTH
 async def test_a_message_sent_by_command_is_delivered(
     start: Make, organization: Organization, tmp_path: Path
 ) -> None:
@@ -168,11 +186,11 @@ async def test_a_message_sent_by_command_is_delivered(
         async with Client(server.url, organization.key) as client:
             queue = await make_queue(client)
             listener = await make_listener(client, queue, url, url)
-            run_json("send", queue.name, "while it runs", data=server.data)
+            run_json("send", queue.name, "while it runs", data=server.place)
             assert running.lines(1)[0]["body"] == "while it runs"
             await counted(client, listener, acknowledged=1)
         assert server.terminate() == 0
-        run_json("send", queue.name, "while it does not", data=server.data)
+        run_json("send", queue.name, "while it does not", data=server.place)
         server.start()
         assert running.lines(2)[1]["body"] == "while it does not"
 
@@ -180,18 +198,19 @@ async def test_a_message_sent_by_command_is_delivered(
 async def test_a_key_made_by_command(start: Make, organization: Organization) -> None:
     """`key create` makes a key for the running server; it is listed, and its secret shown this once."""
     server = start()
-    secret = run_json("key", "create", "from the shell", data=server.data)["api_key"]
+    secret = run_json("key", "create", "from the shell", data=server.place)["api_key"]
     async with Client(server.url, secret) as client:
 
         async def look() -> int:
             return (await client.call("GET", "/queues")).status
 
         await until(look, lambda status: status == 200, within=10)
-    listed = run("key", "list", "--json", data=server.data).stdout
+    listed = run("key", "list", "--json", data=server.place).stdout
     assert "from the shell" in listed
     assert secret not in listed
 
 
+@ON_BOTH
 @pytest.mark.parametrize(
     "tampering", ["listener_counts SET accepted = accepted + 1", "usage_totals SET message_added = 7"]
 )
@@ -206,11 +225,9 @@ async def test_the_audit_finds_a_wrong_count(
         await send(client, queue)
         await counted(client, listener, acknowledged=1)
     assert server.terminate() == 0
-    audit(server.data)
-    with sqlite3.connect(server.database) as connection:
-        connection.execute(f"UPDATE {tampering}")
-    connection.close()
-    done = run("audit", "--json", data=server.data)
+    audit(server.place)
+    rows(server.place, f"UPDATE {tampering}")
+    done = run("audit", "--json", data=server.place)
     assert done.returncode == 1
     assert json.loads(done.stdout)["ok"] is False
 

@@ -1,6 +1,6 @@
 """The twelve counters and the events behind them: equal at every moment."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 from anyio.to_thread import run_sync
@@ -18,7 +18,7 @@ from tests.acceptance.client import (
     stats,
     unique,
 )
-from tests.acceptance.conftest import Make
+from tests.acceptance.conftest import ON_BOTH, Make
 from tests.acceptance.house import Organization, Postroom, audit, make_organization
 from tests.acceptance.receiver import Receiver, answer
 from tests.acceptance.test_operations import COUNTERS, ID, WINDOWS
@@ -88,6 +88,23 @@ async def series(client: Client, receiver: Receiver) -> tuple[Queue, Listener, l
     return queue, bad, sent
 
 
+class Happened(NamedTuple):
+    """What SERIES counts has happened: all events, the queue, its failing listener, the messages' ids."""
+
+    events: list[Any]
+    queue: Queue
+    listener: Listener
+    sent: list[str]
+
+
+@pytest.fixture(scope="module")
+async def happened(server: Postroom, organization: Organization) -> Happened:
+    """The operations were done once, on the server that tests which only read share."""
+    async with Receiver() as receiver, Client(server.url, organization.key) as client:
+        done = await series(client, receiver)
+        return Happened(await events(client), *done)
+
+
 @pytest.fixture
 def quiet(start: Make) -> Postroom:
     """A server of the test's own, where nothing has happened yet."""
@@ -102,6 +119,7 @@ async def test_nothing_has_happened(quiet: Postroom, organization: Organization)
         assert await events(client) == []
 
 
+@ON_BOTH
 async def test_a_known_series_of_operations(
     quiet: Postroom, organization: Organization, receiver: Receiver
 ) -> None:
@@ -114,9 +132,10 @@ async def test_a_known_series_of_operations(
             assert await stats(client, window) == SERIES
         assert await counted_events(client) == SERIES
     assert quiet.terminate() == 0
-    audit(quiet.data)
+    audit(quiet.place)
 
 
+@ON_BOTH
 async def test_counts_survive_a_restart(
     quiet: Postroom, organization: Organization, receiver: Receiver
 ) -> None:
@@ -132,11 +151,12 @@ async def test_counts_survive_a_restart(
             assert await events(client) == before
 
 
+@ON_BOTH
 async def test_organizations_are_counted_apart(
     quiet: Postroom, organization: Organization, receiver: Receiver
 ) -> None:
     """What one organization does is not in another's numbers."""
-    other = make_organization(quiet.data, "other")
+    other = make_organization(quiet.place, "other")
     async with Client(quiet.url, organization.key) as client, Client(quiet.url, other.key) as stranger:
         await make_queue(stranger)
         await series(client, receiver)
@@ -145,74 +165,60 @@ async def test_organizations_are_counted_apart(
         assert {event["client"]["id"] for event in await events(stranger)} == {other.id}
 
 
-async def test_an_events_shape(quiet: Postroom, organization: Organization, receiver: Receiver) -> None:
+@ON_BOTH
+async def test_an_events_shape(client: Client, organization: Organization, happened: Happened) -> None:
     """An event tells its id, type, time and client, and those subjects that apply, by id and name."""
-    async with Client(quiet.url, organization.key) as client:
-        queue, listener, sent = await series(client, receiver)
-        found = await events(client)
-        subjects = {"message", "api_key", "queue", "listener"}
-        for event in found:
-            assert {"id", "type", "stored_at", "client"} <= set(event)
-            assert set(event) <= {"id", "type", "stored_at", "client"} | subjects
-            assert ID.fullmatch(event["id"])
-            assert event["client"] == {"id": organization.id}
-            assert all(set(event[subject]) == {"id", "name"} for subject in subjects & set(event))
-        first = next(event for event in found if event["type"] == "message_added")
-        assert first["message"] == {"id": sent[0], "name": "first"}
-        assert first["queue"]["id"] == queue.id
-        failed = next(event for event in found if event["type"] == "message_published_not_ok")
-        assert failed["message"]["id"] == sent[0]
-        assert failed["listener"]["id"] == listener.id
-        assert failed["queue"]["id"] == queue.id
+    found, subjects = happened.events, {"message", "api_key", "queue", "listener"}
+    for event in found:
+        assert {"id", "type", "stored_at", "client"} <= set(event)
+        assert set(event) <= {"id", "type", "stored_at", "client"} | subjects
+        assert ID.fullmatch(event["id"])
+        assert event["client"] == {"id": organization.id}
+        assert all(set(event[subject]) == {"id", "name"} for subject in subjects & set(event))
+    first = next(event for event in found if event["type"] == "message_added")
+    assert first["message"] == {"id": happened.sent[0], "name": "first"}
+    assert first["queue"]["id"] == happened.queue.id
+    failed = next(event for event in found if event["type"] == "message_published_not_ok")
+    assert failed["message"]["id"] == happened.sent[0]
+    assert failed["listener"]["id"] == happened.listener.id
+    assert failed["queue"]["id"] == happened.queue.id
 
 
-async def test_every_kind_of_event_names_its_subject(
-    quiet: Postroom, organization: Organization, receiver: Receiver
-) -> None:
+async def test_every_kind_of_event_names_its_subject(happened: Happened) -> None:
     """The subject of an event's type is always given."""
-    async with Client(quiet.url, organization.key) as client:
-        await series(client, receiver)
-        for event in await events(client):
-            noun = "message" if event["type"].startswith("message") else event["type"].rpartition("_")[0]
-            assert ID.fullmatch(event[noun]["id"]), event
+    for event in happened.events:
+        noun = "message" if event["type"].startswith("message") else event["type"].rpartition("_")[0]
+        assert ID.fullmatch(event[noun]["id"]), event
 
 
-async def test_events_come_in_order_and_in_pages(
-    quiet: Postroom, organization: Organization, receiver: Receiver
-) -> None:
+@ON_BOTH
+async def test_events_come_in_order_and_in_pages(client: Client, happened: Happened) -> None:
     """Events ascend by time; pages of any size hold the same events, each once."""
-    async with Client(quiet.url, organization.key) as client:
-        await series(client, receiver)
-        found = await events(client)
-        times = [event["stored_at"] for event in found]
-        assert times == sorted(times)
-        assert len({event["id"] for event in found}) == sum(SERIES.values())
-        for limit in (1, 2, 7, 1000):
-            assert await pages(client, f"/events?limit={limit}", "events") == found
+    times = [event["stored_at"] for event in happened.events]
+    assert times == sorted(times)
+    assert len({event["id"] for event in happened.events}) == sum(SERIES.values())
+    for limit in (1, 2, 7, 1000):
+        assert await pages(client, f"/events?limit={limit}", "events") == happened.events
 
 
+@ON_BOTH
 @pytest.mark.parametrize("group", ["all", *GROUPS])
-async def test_events_are_filtered(
-    quiet: Postroom, organization: Organization, receiver: Receiver, group: str
-) -> None:
+async def test_events_are_filtered(client: Client, happened: Happened, group: str) -> None:
     """`events` names a kind of subject; the filter holds through the pages."""
-    async with Client(quiet.url, organization.key) as client:
-        await series(client, receiver)
-        wanted = GROUPS.get(group, set(COUNTERS))
-        expected = [event for event in await events(client) if event["type"] in wanted]
-        assert await pages(client, f"/events?events={group}&limit=2", "events") == expected
-        assert {event["type"] for event in expected} == wanted
+    wanted = GROUPS.get(group, set(COUNTERS))
+    expected = [event for event in happened.events if event["type"] in wanted]
+    assert await pages(client, f"/events?events={group}&limit=2", "events") == expected
+    assert {event["type"] for event in expected} == wanted
 
 
-async def test_events_after_a_moment(quiet: Postroom, organization: Organization, receiver: Receiver) -> None:
+@ON_BOTH
+async def test_events_after_a_moment(client: Client, happened: Happened) -> None:
     """`startAfter` is exclusive; with `startAfterId` it is an exact place in a millisecond."""
-    async with Client(quiet.url, organization.key) as client:
-        await series(client, receiver)
-        found = await events(client)
-        for place in (0, len(found) // 2, len(found) - 1):
-            at, own = found[place]["stored_at"], found[place]["id"]
-            later = [event for event in found if event["stored_at"] > at]
-            assert await events(client, f"&startAfter={at}") == later
-            assert await events(client, f"&startAfter={at}&startAfterId={own}") == found[place + 1 :]
-        assert await events(client, f"&startAfter={found[0]['stored_at'] - 1}") == found
-        assert await events(client, "&startAfter=0") == found
+    found = happened.events
+    for place in (0, len(found) // 2, len(found) - 1):
+        at, own = found[place]["stored_at"], found[place]["id"]
+        later = [event for event in found if event["stored_at"] > at]
+        assert await events(client, f"&startAfter={at}") == later
+        assert await events(client, f"&startAfter={at}&startAfterId={own}") == found[place + 1 :]
+    assert await events(client, f"&startAfter={found[0]['stored_at'] - 1}") == found
+    assert await events(client, "&startAfter=0") == found

@@ -61,7 +61,7 @@ async def test_deleting_a_message_discards_its_deliveries(
         await later(client, receiver)
         assert len(receiver.got("/hook")) == 1
     assert server.terminate() == 0
-    audit(server.data)
+    audit(server.place)
 
 
 async def test_deleting_a_delivered_message_changes_no_count(client: Client, receiver: Receiver) -> None:
@@ -94,7 +94,7 @@ async def test_deleting_a_message_that_is_under_way(
         assert seen["acknowledged"] in (1, 2)
         assert seen["missed"] == 0
     assert server.terminate() == 0
-    audit(server.data)
+    audit(server.place)
 
 
 async def test_deleting_a_listener(start: Make, organization: Organization, receiver: Receiver) -> None:
@@ -110,7 +110,7 @@ async def test_deleting_a_listener(start: Make, organization: Organization, rece
         assert len(receiver.got("/hook")) == 1
         assert len((await client.get(queue.messages))["messages"]) == 4
     assert server.terminate() == 0
-    audit(server.data)
+    audit(server.place)
 
 
 async def test_deleting_a_listener_with_requests_under_way(
@@ -128,7 +128,7 @@ async def test_deleting_a_listener_with_requests_under_way(
         await later(client, receiver)
         assert len(receiver.got("/held")) == 2
     assert server.terminate() == 0
-    audit(server.data)
+    audit(server.place)
 
 
 async def test_deleting_a_queue(start: Make, organization: Organization, receiver: Receiver) -> None:
@@ -144,7 +144,7 @@ async def test_deleting_a_queue(start: Make, organization: Organization, receive
         await later(client, receiver)
         assert len(receiver.got("/hook")) == 1
     assert server.terminate() == 0
-    audit(server.data)
+    audit(server.place)
 
 
 async def test_deleting_a_large_queue(start: Make, organization: Organization, receiver: Receiver) -> None:
@@ -162,10 +162,10 @@ async def test_deleting_a_large_queue(start: Make, organization: Organization, r
         same = await make_queue(client, queue.name)
         assert (await client.get(same.messages))["messages"] == []
         server.kill()
-    audit(server.data)
+    audit(server.place)
     await run_sync(server.start)
     async with Client(server.url, organization.key) as client:
         assert (await client.get("/messages"))["messages"] == []
         assert (await client.get("/queues"))["queues"] == [{"id": same.id, "name": same.name}]
     assert server.terminate() == 0
-    audit(server.data)
+    audit(server.place)

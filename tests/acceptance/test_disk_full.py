@@ -73,7 +73,7 @@ async def test_files_may_not_grow(start: Make, organization: Organization, recei
         await send(client, other)
         await counted(client, listener, acknowledged=2)
     assert await run_sync(server.terminate) == 0
-    await run_sync(audit, server.data)
+    await run_sync(audit, server.place)
 
 
 @pytest.fixture
@@ -96,10 +96,13 @@ def mount(*words: str) -> bool:
 
 
 async def test_the_disk_is_full(
-    template: tuple[Path, Organization], small_disk: Path, organization: Organization, receiver: Receiver
+    furnished_directory: tuple[Path, Organization],
+    small_disk: Path,
+    organization: Organization,
+    receiver: Receiver,
 ) -> None:
     """On a full disk writes are 503; with more room all goes on and all is there, deliveries too."""
-    data = Path(shutil.copytree(template[0], small_disk / "data"))
+    data = Path(shutil.copytree(furnished_directory[0], small_disk / "data"))
     with Postroom(data) as server:
         async with Client(server.url, organization.key) as client:
             queue = await make_queue(client)

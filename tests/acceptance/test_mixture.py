@@ -10,11 +10,11 @@ from aiohttp import web
 from anyio.to_thread import run_sync
 
 from tests.acceptance.client import Answer, Client, counted_events, stats, unique
-from tests.acceptance.conftest import Make
+from tests.acceptance.conftest import ON_BOTH, Make
 from tests.acceptance.house import Organization, audit, until
 from tests.acceptance.receiver import Receiver
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, ON_BOTH]
 
 WORKERS: Final = 6
 STEPS: Final = 60
@@ -136,7 +136,7 @@ async def test_everything_at_once(
                 await receiver.received("/hook", 30)
                 server.kill()
     if killed:
-        await run_sync(audit, server.data)
+        await run_sync(audit, server.place)
         await run_sync(server.start)
     else:
         assert [worker.done for worker in workers] == [STEPS] * WORKERS
@@ -144,4 +144,4 @@ async def test_everything_at_once(
         await settle(client)
         assert await stats(client) == await counted_events(client)
     assert await run_sync(server.terminate) == 0
-    await run_sync(audit, server.data)
+    await run_sync(audit, server.place)

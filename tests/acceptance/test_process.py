@@ -1,16 +1,17 @@
 """The process: how it starts, how it stops, what it refuses to start with, and the commands beside it."""
 
 import re
-import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.beside import rows
 from tests.acceptance.client import Client, counted, make_listener, make_queue, send, stats
-from tests.acceptance.conftest import Make
+from tests.acceptance.conftest import ON_BOTH, Make
 from tests.acceptance.house import (
     Organization,
+    Place,
     Postroom,
     make_organization,
     run,
@@ -18,10 +19,12 @@ from tests.acceptance.house import (
     until,
 )
 from tests.acceptance.receiver import Receiver, answer
+from tests.support.postgres import PASSWORD
 
 pytestmark = pytest.mark.anyio
 
 
+@ON_BOTH
 def test_the_ready_line(start: Make) -> None:
     """Standard output has the ready line, with the port that was free; and nothing else."""
     server = start()
@@ -48,6 +51,7 @@ def test_a_new_data_directory(tmp_path: Path) -> None:
         assert any(private), "others can read the database"
 
 
+@ON_BOTH
 def test_sigterm_ends_it_well(start: Make) -> None:
     """SIGTERM ends the process with exit code 0, and says nothing of errors."""
     server = start()
@@ -66,8 +70,9 @@ def test_a_second_server_is_refused(start: Make, data: Path) -> None:
     assert server.process.poll() is None
 
 
+@ON_BOTH
 def test_a_killed_servers_lock_is_no_lock(start: Make) -> None:
-    """After kill -9 the next server starts, whatever the lock file says."""
+    """After kill -9 the next server starts, whatever the lock file says, or the lease."""
     server = start()
     server.kill()
     assert server.start().terminate() == 0
@@ -82,19 +87,25 @@ def test_a_port_that_is_taken(start: Make, tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_a_newer_database_is_refused(start: Make, data: Path) -> None:
+@ON_BOTH
+def test_a_newer_database_is_refused(place: Place) -> None:
     """A database of a newer version is refused and left as it is."""
-    database = data / "postroom.db"
-    with sqlite3.connect(database) as connection:
-        connection.execute("INSERT INTO migrations VALUES (9999, 'of the future', 0)")
-    connection.close()
-    before = database.read_bytes()
+    rows(place, "INSERT INTO migrations VALUES (9999, 'of the future', 0, 9999)")
+    before = content(place)
     for words in (["serve", "--port", "0"], ["org", "create", "other"], ["stats"]):
-        refused = run(*words, data=data)
+        refused = run(*words, data=place)
         assert refused.returncode != 0, words
         assert "newer" in refused.stderr
         assert "Traceback" not in refused.stderr
-    assert database.read_bytes() == before
+    assert content(place) == before
+
+
+def content(place: Place) -> object:
+    """What differs when the database was written."""
+    if isinstance(place, Path):
+        return (place / "postroom.db").read_bytes()
+    tables = ("migrations", "organizations", "api_keys", "processes", "series", "slots")
+    return [rows(place, f"SELECT t.xmin::text, t.* FROM {table} AS t ORDER BY t") for table in tables]
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
@@ -130,10 +141,11 @@ def test_settings_come_from_options_the_environment_and_a_file(tmp_path: Path, d
     assert "from the file" not in refused.stderr
 
 
+@ON_BOTH
 async def test_an_organization_made_beside_the_server(start: Make, organization: Organization) -> None:
     """`org create` works while the server runs, and its key works at once."""
     server = start()
-    made = make_organization(server.data, "beside")
+    made = make_organization(server.place, "beside")
     async with Client(server.url, made.key) as client:
 
         async def look() -> int:
@@ -142,7 +154,7 @@ async def test_an_organization_made_beside_the_server(start: Make, organization:
         await until(look, lambda status: status == 200, within=10)
         assert await stats(client) == dict.fromkeys(await stats(client), 0)
         await send(client, await make_queue(client))
-    listed = run_json("org", "list", data=server.data)
+    listed = run_json("org", "list", data=server.place)
     assert {"acme", "beside"} <= {one["name"] for one in listed["organizations"]}
 
 
@@ -154,6 +166,7 @@ def test_an_organizations_name_is_taken(data: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@ON_BOTH
 async def test_a_key_disabled_by_command(start: Make, organization: Organization) -> None:
     """`key disable` reaches the running server by itself."""
     server = start()
@@ -162,7 +175,7 @@ async def test_a_key_disabled_by_command(start: Make, organization: Organization
         key = next(key for key in (await first.get("/api_keys"))["api_keys"] if key["name"] == "doomed")
         async with Client(server.url, secret) as doomed:
             await doomed.get("/queues")
-            run_json("key", "disable", key["id"], data=server.data)
+            run_json("key", "disable", key["id"], data=server.place)
 
             async def look() -> int:
                 return (await doomed.call("GET", "/queues")).status
@@ -176,7 +189,7 @@ async def test_a_message_sent_by_command(start: Make, organization: Organization
     server = start()
     async with Client(server.url, organization.key) as client:
         queue = await make_queue(client)
-        done = run("send", queue.name, "-", data=server.data, stdin="from a pipe")
+        done = run("send", queue.name, "-", data=server.place, stdin="from a pipe")
         assert done.returncode == 0, done.stderr
 
         async def look() -> int:
@@ -196,6 +209,7 @@ def test_the_version() -> None:
     assert "serve" in run("--help").stdout
 
 
+@ON_BOTH
 async def test_the_log_keeps_secrets(start: Make, organization: Organization, receiver: Receiver) -> None:
     """No key, listener's secret or message is in a log line, however much is logged."""
     server = start({"log_level": "debug"})
@@ -206,5 +220,5 @@ async def test_the_log_keeps_secrets(start: Make, organization: Organization, re
         await counted(client, listener, acknowledged=1)
         (await client.call("POST", queue.messages, b'{"data": "between you and me"')).problem(400)
     assert server.terminate() == 0
-    for secret in (organization.key, listener.secret, "between you and me"):
+    for secret in (organization.key, listener.secret, "between you and me", PASSWORD):
         assert secret not in server.stderr

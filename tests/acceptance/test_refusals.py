@@ -251,7 +251,7 @@ async def test_unknown_ids(client: Client, receiver: Receiver) -> None:
 
 async def test_things_of_another_organization(client: Client, server: Postroom, receiver: Receiver) -> None:
     """Another organization's ids are as unknown as those of nothing."""
-    async with Client(client.url, make_organization(server.data, unique("org")).key) as other:
+    async with Client(client.url, make_organization(server.place, unique("org")).key) as other:
         queue, listener, message = await furnish(other, receiver)
         for path in (queue.path, listener.path, f"{queue.messages}/{message}"):
             await refused(client, 404, "GET", path)

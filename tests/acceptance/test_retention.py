@@ -55,7 +55,7 @@ async def test_messages_are_swept_once_nobody_waits_for_them(
         assert {one.message_id for one in receiver.got("/off")} == set(sent)
         await still_counted(client, good, off, bad)
     assert await run_sync(server.terminate) == 0
-    await run_sync(audit, server.data)
+    await run_sync(audit, server.place)
 
 
 async def still_counted(client: Client, good: Listener, off: Listener, bad: Listener) -> None:

@@ -1,6 +1,5 @@
 """Making, changing and recognising API keys."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,28 +8,30 @@ from postroom.domain.api_key import ApiKey, digest_of
 from postroom.domain.errors import Invalid, NameTaken, NotAuthenticated, NotFound
 from postroom.domain.scope import DEFAULT, EVERYTHING, Scope
 from tests.support.clock import NOON, MovingClock
+from tests.support.home import Home
 from tests.support.hub import listed, opened, place, rows
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_secret_is_known_once(tmp_path: Path) -> None:
+async def test_the_secret_is_known_once(home: Home) -> None:
     """64 URL-safe characters, of which the first eight and a digest are kept."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         key, secret = await hub.api_keys.create(here.org_id, "one")
         assert len(secret) == 64
         assert (key.prefix, key.digest, key.scopes) == (secret[:8], digest_of(secret), DEFAULT)
         assert (key.created_at, key.updated_at, key.last_used_at) == (NOON, NOON, None)
         assert await hub.api_keys.authenticate(secret) == key
-    stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    stored = home.stored()
     assert secret.encode() not in stored
+    assert secret.encode().hex().encode() not in stored
     assert secret[:8].encode() in stored
 
 
-async def test_the_first_key_may_do_everything_and_is_not_counted(tmp_path: Path) -> None:
+async def test_the_first_key_may_do_everything_and_is_not_counted(home: Home) -> None:
     """It comes with the organization."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         organization, secret = await hub.organizations.found("acme")
         key = await hub.api_keys.authenticate(secret)
         assert (key.org_id, key.scopes) == (organization.id, EVERYTHING)
@@ -38,17 +39,17 @@ async def test_the_first_key_may_do_everything_and_is_not_counted(tmp_path: Path
 
 
 @pytest.mark.parametrize("secret", ["", "unknown", "x" * 64, "\udcff"])
-async def test_an_unknown_secret_is_nobodys(tmp_path: Path, secret: str) -> None:
+async def test_an_unknown_secret_is_nobodys(home: Home, secret: str) -> None:
     """Whatever it looks like."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         await hub.organizations.found("acme")
         with pytest.raises(NotAuthenticated):
             await hub.api_keys.authenticate(secret)
 
 
-async def test_switched_off_switched_on_and_deleted(tmp_path: Path) -> None:
+async def test_switched_off_switched_on_and_deleted(home: Home) -> None:
     """Each takes effect with the next request, though keys are kept in memory."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         key, secret = await hub.api_keys.create(here.org_id, "one")
         await hub.api_keys.authenticate(secret)
@@ -62,10 +63,10 @@ async def test_switched_off_switched_on_and_deleted(tmp_path: Path) -> None:
             await hub.api_keys.authenticate(secret)
 
 
-async def test_an_update_changes_what_is_given(tmp_path: Path) -> None:
+async def test_an_update_changes_what_is_given(home: Home) -> None:
     """Scopes replace the whole list; all else stays, and the time of the change is kept."""
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub:
+    async with opened(home, clock) as hub:
         here = await place(hub)
         key, secret = await hub.api_keys.create(here.org_id, "one", scopes=(Scope("queues", "read"),))
         clock.pass_(seconds=1)
@@ -88,10 +89,10 @@ async def test_an_update_changes_what_is_given(tmp_path: Path) -> None:
     ],
 )
 async def test_a_change_that_breaks_a_rule_changes_nothing(
-    tmp_path: Path, changes: dict[str, Any], error: type[Exception]
+    home: Home, changes: dict[str, Any], error: type[Exception]
 ) -> None:
     """Neither the key nor a counter."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         key, _ = await hub.api_keys.create(here.org_id, "one")
         await hub.api_keys.create(here.org_id, "taken")
@@ -105,9 +106,9 @@ async def test_a_change_that_breaks_a_rule_changes_nothing(
         assert await hub.statistics.messages(here.org_id) == before
 
 
-async def test_a_name_may_be_kept_freed_and_used_elsewhere(tmp_path: Path) -> None:
+async def test_a_name_may_be_kept_freed_and_used_elsewhere(home: Home) -> None:
     """Unique within an organization, among what there is."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here, other = await place(hub), await place(hub)
         key, _ = await hub.api_keys.create(here.org_id, "one")
         await hub.api_keys.update(here.org_id, key.id, name="one")
@@ -116,9 +117,9 @@ async def test_a_name_may_be_kept_freed_and_used_elsewhere(tmp_path: Path) -> No
         await hub.api_keys.create(here.org_id, "one")
 
 
-async def test_another_organizations_key_does_not_exist(tmp_path: Path) -> None:
+async def test_another_organizations_key_does_not_exist(home: Home) -> None:
     """It can be neither read, changed nor deleted."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here, other = await place(hub), await place(hub)
         key, secret = await hub.api_keys.create(here.org_id, "one")
         with pytest.raises(NotFound):
@@ -131,7 +132,7 @@ async def test_another_organizations_key_does_not_exist(tmp_path: Path) -> None:
         assert (await hub.api_keys.authenticate(secret)).id == key.id
 
 
-async def test_the_last_use_is_shown_at_once_and_kept_later(tmp_path: Path) -> None:
+async def test_the_last_use_is_shown_at_once_and_kept_later(home: Home) -> None:
     """In memory until it is written down; then it outlives the process."""
     clock = MovingClock()
     used = "SELECT last_used_at FROM api_keys"
@@ -140,26 +141,26 @@ async def test_the_last_use_is_shown_at_once_and_kept_later(tmp_path: Path) -> N
         one = await hub.api_keys.get(key.org_id, key.id)
         return [one.last_used_at, *listed(await hub.api_keys.of(key.org_id), "last_used_at")]
 
-    async with opened(tmp_path, clock) as hub:
+    async with opened(home, clock) as hub:
         here = await place(hub)
         key, secret = await hub.api_keys.create(here.org_id, "one")
         assert await shown(key) == [None, None]
         clock.pass_(seconds=5)
         await hub.api_keys.authenticate(secret)
         assert await shown(key) == [NOON + 5_000] * 2
-        assert rows(tmp_path, used) == [(None,)]
+        assert rows(home, used) == [(None,)]
         await hub.api_keys.keep_uses()
-        assert rows(tmp_path, used) == [(NOON + 5_000,)]
-    async with opened(tmp_path, clock) as hub:
+        assert rows(home, used) == [(NOON + 5_000,)]
+    async with opened(home, clock) as hub:
         assert await shown(key) == [NOON + 5_000] * 2
 
 
-async def test_a_use_that_could_not_be_written_is_not_forgotten(tmp_path: Path) -> None:
+async def test_a_use_that_could_not_be_written_is_not_forgotten(home: Home) -> None:
     """The key was deleted meanwhile: nothing to write, nothing breaks."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         key, secret = await hub.api_keys.create(here.org_id, "one")
         await hub.api_keys.authenticate(secret)
         await hub.api_keys.delete(here.org_id, key.id)
         await hub.api_keys.keep_uses()
-        assert rows(tmp_path, "SELECT count(*) FROM api_keys") == [(0,)]
+        assert rows(home, "SELECT count(*) FROM api_keys") == [(0,)]

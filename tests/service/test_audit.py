@@ -1,19 +1,18 @@
 """Holds what was counted against the facts."""
 
-from pathlib import Path
-
 import pytest
 
 from postroom.service.audit import Difference
 from tests.support.clock import MovingClock
-from tests.support.hub import beside, opened, place
+from tests.support.home import Home
+from tests.support.hub import beside, execute, opened, place
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_nothing_to_complain_about(tmp_path: Path) -> None:
+async def test_nothing_to_complain_about(home: Home) -> None:
     """With nothing there, and with deliveries in every state."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         assert await hub.audit.differences() == []
         here = await place(hub)
         listener, gone = await here.listener(), await here.listener()
@@ -24,14 +23,14 @@ async def test_nothing_to_complain_about(tmp_path: Path) -> None:
         assert await hub.audit.differences() == []
 
 
-async def test_it_reads_beside_a_writer(tmp_path: Path) -> None:
+async def test_it_reads_beside_a_writer(home: Home) -> None:
     """Somebody else's write under way neither holds it up nor shows in it."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         await here.listener()
         await here.send_many(2)
-        with beside(tmp_path) as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with beside(home) as connection:
+            connection.execute("BEGIN")
             connection.execute("UPDATE listener_counts SET accepted = accepted + 1")
             assert await hub.audit.differences() == []
             connection.execute("ROLLBACK")
@@ -47,15 +46,13 @@ async def test_it_reads_beside_a_writer(tmp_path: Path) -> None:
         ("DELETE FROM listener_counts", 0, 2),
     ],
 )
-async def test_a_difference_is_named(tmp_path: Path, damage: str, counted: int, facts: int) -> None:
+async def test_a_difference_is_named(home: Home, damage: str, counted: int, facts: int) -> None:
     """Whichever side is wrong: whose, which counter, and both numbers."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
         await here.send_many(2)
-        with beside(tmp_path) as connection:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(damage)
+        execute(home, damage)
         assert await hub.audit.differences() == [
             Difference(here.org_id, listener.id, "pending", counted, facts)
         ]

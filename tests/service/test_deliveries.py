@@ -1,23 +1,24 @@
 """What is owed, and what attempts lead to."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from postroom.domain.clock import DAY, HOUR, SECOND
 from postroom.domain.delivery import SHORT, Attempt, Outcome, Owed, State
 from postroom.domain.errors import NotFound
-from postroom.domain.listener import MISSED_SHOWN, Counts, Listener
+from postroom.domain.listener import EVERY_SLOT, MISSED_SHOWN, Counts, Listener
 from postroom.domain.retry import Policy
 from postroom.service.deliveries import SOME
 from postroom.service.retention import Retention
 from tests.support.clock import NOON, MovingClock
+from tests.support.home import Home
 from tests.support.hub import STEADY, Place, answered, attempted, listed, opened, place, rows
 
 pytestmark = pytest.mark.anyio
 
 ONCE = Policy((0,))
+COUNTS = "SELECT sum(accepted), sum(delivered), sum(failed), sum(discarded) FROM listener_counts"
 
 
 async def outcome(
@@ -45,10 +46,10 @@ async def outcome(
     ],
 )
 async def test_what_an_attempt_leads_to(
-    tmp_path: Path, attempts: int, status: int | None, state: State, after: int, gone: bool
+    home: Home, attempts: int, status: int | None, state: State, after: int, gone: bool
 ) -> None:
     """2xx ends it well, the last entry of the schedule ends it badly, all else is tried again."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
         found = await outcome(here, listener, Owed("message", attempts), status)
@@ -59,28 +60,28 @@ async def test_what_an_attempt_leads_to(
 @pytest.mark.parametrize(
     ("asked", "waits"), [(None, 1_000), (0, 1_000), (999, 1_000), (5_000, 5_000), (9 * DAY, DAY)]
 )
-async def test_a_receiver_may_ask_for_time(tmp_path: Path, asked: int | None, waits: int) -> None:
+async def test_a_receiver_may_ask_for_time(home: Home, asked: int | None, waits: int) -> None:
     """No shorter than the schedule, and a day at most."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         found = await outcome(here, await here.listener(), Owed("message", 0), 503, asked)
         assert found.at == NOON + 7 + waits
 
 
 @pytest.mark.parametrize(("drawn", "waits"), [(0.0, 8_000), (0.5, 10_000), (1.0, 12_000)])
-async def test_chance_varies_the_wait(tmp_path: Path, drawn: float, waits: int) -> None:
+async def test_chance_varies_the_wait(home: Home, drawn: float, waits: int) -> None:
     """By the share that the policy names, both ways."""
     policy = Policy((0, 10_000), 0.2)
-    async with opened(tmp_path, MovingClock(), policy=policy, chance=lambda: drawn) as hub:
+    async with opened(home, MovingClock(), policy=policy, chance=lambda: drawn) as hub:
         here = await place(hub)
         found = await outcome(here, await here.listener(), Owed("message", 0), 500)
         assert found.at == NOON + 7 + waits
 
 
-async def test_the_life_of_a_delivery(tmp_path: Path) -> None:
+async def test_the_life_of_a_delivery(home: Home) -> None:
     """Accepted, tried until the schedule is used up; due when it says, every attempt kept."""
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub:
+    async with opened(home, clock) as hub:
         here = await place(hub)
         listener = await here.listener()
         message_id = await here.send()
@@ -103,10 +104,10 @@ async def test_the_life_of_a_delivery(tmp_path: Path) -> None:
         ]
 
 
-async def test_due_deliveries_come_in_order_and_no_more_than_asked(tmp_path: Path) -> None:
+async def test_due_deliveries_come_in_order_and_no_more_than_asked(home: Home) -> None:
     """The longest due first, then by age of the message."""
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub:
+    async with opened(home, clock) as hub:
         here = await place(hub)
         listener = await here.listener()
         first = await here.send_many(5)
@@ -118,9 +119,9 @@ async def test_due_deliveries_come_in_order_and_no_more_than_asked(tmp_path: Pat
         assert listed(await here.due(listener, 7), "message_id") == due[:7]
 
 
-async def test_each_listener_is_owed_what_came_after_it(tmp_path: Path) -> None:
+async def test_each_listener_is_owed_what_came_after_it(home: Home) -> None:
     """A message goes to the listeners that the queue has when it is accepted, and to no other queue's."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here, elsewhere = await place(hub), await place(hub)
         before = await here.send()
         early, other = await here.listener(), await elsewhere.listener()
@@ -135,19 +136,19 @@ async def test_each_listener_is_owed_what_came_after_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [200, 500, 410])
 @pytest.mark.parametrize("deleted", ["message", "listener", "queue", "listener and swept"])
-async def test_discarded_while_an_attempt_is_under_way(tmp_path: Path, status: int, deleted: str) -> None:
+async def test_discarded_while_an_attempt_is_under_way(home: Home, status: int, deleted: str) -> None:
     """The attempt is counted as made; the delivery stays discarded, and nothing else changes."""
-    async with opened(tmp_path, MovingClock(), policy=ONCE) as hub:
+    async with opened(home, MovingClock(), policy=ONCE) as hub:
         here = await place(hub)
         listener = await here.listener()
         message_id, _ = await here.send_many(2)
         flying = await outcome(here, listener, (await here.due(listener))[0], status)
         await delete(here, listener, message_id, deleted)
-        counts = rows(tmp_path, "SELECT accepted, delivered, failed, discarded FROM listener_counts")
+        counts = rows(home, COUNTS)
         await hub.deliveries.settle(flying)
-        assert rows(tmp_path, "SELECT accepted, delivered, failed, discarded FROM listener_counts") == counts
+        assert rows(home, COUNTS) == counts
         assert counts == [(2, 0, 0, 1 if deleted == "message" else 2)]
-        assert rows(tmp_path, "SELECT count(*) FROM attempts") == [(0,)]
+        assert rows(home, "SELECT count(*) FROM attempts") == [(0,)]
         stats = (await hub.statistics.messages(here.org_id)).last_1_hours
         assert stats[-2:] == ((1, 0) if status == 200 else (0, 1))
         assert await hub.audit.differences() == []
@@ -166,23 +167,25 @@ async def delete(here: Place, listener: Listener, message_id: str, what: str) ->
         await Retention(hub.ledger, hub.database, hub.clock, DAY, DAY).sweep()
 
 
-async def test_settling_twice_counts_the_delivery_once(tmp_path: Path) -> None:
+async def test_settling_twice_counts_the_delivery_once(home: Home) -> None:
     """Two attempts for one delivery that both came to an end: the first decides."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    clock = MovingClock()
+    async with opened(home, clock) as hub:
         here = await place(hub)
         listener = await here.listener()
         await here.send()
         (owed,) = await here.due(listener)
         await hub.deliveries.settle(await outcome(here, listener, owed, 200))
+        clock.pass_(ms=1)
         await hub.deliveries.settle(await outcome(here, listener, owed, 500))
         assert await here.counts(listener) == Counts(accepted=1, delivered=1)
         assert (await hub.statistics.messages(here.org_id)).last_1_hours[-2:] == (1, 1)
 
 
-async def test_gone_switches_the_listener_off(tmp_path: Path) -> None:
+async def test_gone_switches_the_listener_off(home: Home) -> None:
     """410: nothing is lost, what is owed waits; switched on again it goes on."""
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub:
+    async with opened(home, clock) as hub:
         here = await place(hub)
         listener, healthy = await here.listener(), await here.listener()
         await here.send_many(3)
@@ -202,9 +205,9 @@ async def test_gone_switches_the_listener_off(tmp_path: Path) -> None:
         assert lane.open
 
 
-async def test_gone_is_not_counted_as_an_update(tmp_path: Path) -> None:
+async def test_gone_is_not_counted_as_an_update(home: Home) -> None:
     """`listener_updated` counts what was asked for through the API."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
         await here.send()
@@ -213,10 +216,10 @@ async def test_gone_is_not_counted_as_an_update(tmp_path: Path) -> None:
         assert len(events) == 1
 
 
-async def test_what_waits_for_later_can_be_made_due(tmp_path: Path) -> None:
+async def test_what_waits_for_later_can_be_made_due(home: Home) -> None:
     """A few at a time, until none is left; what is due already keeps its turn."""
     clock = MovingClock()
-    async with opened(tmp_path, clock, policy=Policy((0, HOUR), 0)) as hub:
+    async with opened(home, clock, policy=Policy((0, HOUR), 0)) as hub:
         here = await place(hub)
         listener, other = await here.listener(), await here.listener()
         await here.send_many(SOME + 10)
@@ -232,9 +235,9 @@ async def test_what_waits_for_later_can_be_made_due(tmp_path: Path) -> None:
         assert listed(await here.due(other), "message_id") == [last]
 
 
-async def test_the_newest_hundred_missed_are_shown(tmp_path: Path) -> None:
+async def test_the_newest_hundred_missed_are_shown(home: Home) -> None:
     """The count is of all; deleting a message takes it off the list and not out of the count."""
-    async with opened(tmp_path, MovingClock(), policy=ONCE) as hub:
+    async with opened(home, MovingClock(), policy=ONCE) as hub:
         here = await place(hub)
         listener = await here.listener()
         sent = await here.send_many(MISSED_SHOWN + 20)
@@ -246,9 +249,9 @@ async def test_the_newest_hundred_missed_are_shown(tmp_path: Path) -> None:
         assert await here.counts(listener) == Counts(accepted=120, failed=120)
 
 
-async def test_short_data_comes_with_what_is_due(tmp_path: Path) -> None:
+async def test_short_data_comes_with_what_is_due(home: Home) -> None:
     """Longer data is read when its turn comes; what it weighs is its bytes."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
         for data in ("", "é" * (SHORT // 2), "é" * (SHORT // 2) + "x"):
@@ -257,13 +260,13 @@ async def test_short_data_comes_with_what_is_due(tmp_path: Path) -> None:
         assert found == [b"", "é".encode() * (SHORT // 2), None]
 
 
-async def test_lanes_are_all_listeners(tmp_path: Path) -> None:
+async def test_lanes_are_all_listeners(home: Home) -> None:
     """Of all organizations, open or not, and one looked up alone is the same."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here, elsewhere = await place(hub), await place(hub)
         on, off, foreign = await here.listener(), await here.listener(), await elsewhere.listener()
         await hub.listeners.update(here.org_id, here.queue_id, off.id, status="disabled")
-        lanes = {lane.listener.id: lane for lane in await hub.deliveries.lanes()}
+        lanes = {lane.listener.id: lane for lane in await hub.deliveries.lanes(EVERY_SLOT)}
         assert {key: lane.open for key, lane in lanes.items()} == {
             on.id: True,
             off.id: False,
@@ -275,9 +278,9 @@ async def test_lanes_are_all_listeners(tmp_path: Path) -> None:
         assert await hub.deliveries.lane(here.org_id, on.id) is None
 
 
-async def test_data_is_there_while_the_message_is(tmp_path: Path) -> None:
+async def test_data_is_there_while_the_message_is(home: Home) -> None:
     """As it was sent; nothing once the message is deleted."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         message_id = await here.send("Grüße 👋")
         assert await hub.deliveries.data(here.org_id, message_id) == "Grüße 👋".encode()
@@ -287,9 +290,9 @@ async def test_data_is_there_while_the_message_is(tmp_path: Path) -> None:
             await hub.messages.attempts(here.org_id, here.queue_id, message_id)
 
 
-async def test_the_default_schedule(tmp_path: Path) -> None:
+async def test_the_default_schedule(home: Home) -> None:
     """The second attempt is due five seconds after the first one's end, the last a day after the ninth."""
-    async with opened(tmp_path, MovingClock(), policy=Policy(jitter=0)) as hub:
+    async with opened(home, MovingClock(), policy=Policy(jitter=0)) as hub:
         here = await place(hub)
         listener = await here.listener()
         ats = [(await outcome(here, listener, Owed("m", made), 500)).at - NOON - 7 for made in range(9)]

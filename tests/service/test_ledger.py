@@ -1,21 +1,22 @@
 """Group commit: one transaction for what arrives together, each answered for itself."""
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
 from postroom.domain.clock import HeldClock
 from postroom.domain.errors import Invalid, NotFound, Unavailable
-from postroom.domain.ids import IdSource
+from postroom.domain.ids import IdSources, time_of
 from postroom.domain.usage import Kind
 from postroom.service import ledger
 from postroom.service.hub import Hub
 from postroom.service.ledger import Entry, Ledger
-from postroom.store.sqlite import SqliteDatabase
 from tests.support.clock import NOON, MovingClock
-from tests.support.hub import beside, database_file, opened, place, rows
+from tests.support.home import Home, PostgresHome
+from tests.support.hub import LEASE, attempted, beside, blocked, opened, place, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -39,22 +40,21 @@ async def stamps(hub: Hub, org_id: str) -> list[int]:
     return [event.stored_at for event in events]
 
 
-async def test_what_arrives_together_is_one_transaction(tmp_path: Path) -> None:
-    """Fifty requests of one turn: fifty events of one time, one row of totals more."""
-    async with opened(tmp_path, Ticking()) as hub:
+async def test_what_arrives_together_is_one_transaction(home: Home) -> None:
+    """Fifty requests of one turn: fifty events of one time, one row of totals."""
+    async with opened(home, Ticking()) as hub:
         here = await place(hub)
-        segments = "SELECT count(*), max(last_at) FROM usage_totals"
-        ((before, _),) = rows(tmp_path, segments)
         await here.send_many(50)
         times = await stamps(hub, here.org_id)
         assert len(times) == 50
         assert len(set(times)) == 1
-        assert rows(tmp_path, segments) == [(before, times[0])]
+        totals = "SELECT message_added, last_at FROM usage_totals WHERE message_added > 0"
+        assert rows(home, totals) == [(50, times[0])]
 
 
-async def test_what_follows_is_another_transaction(tmp_path: Path) -> None:
+async def test_what_follows_is_another_transaction(home: Home) -> None:
     """One after another, each has its own time, and the next is later."""
-    async with opened(tmp_path, Ticking()) as hub:
+    async with opened(home, Ticking()) as hub:
         here = await place(hub)
         for _ in range(5):
             await here.send()
@@ -63,35 +63,57 @@ async def test_what_follows_is_another_transaction(tmp_path: Path) -> None:
         assert len(times) == 5
 
 
-async def test_a_transaction_is_bounded(tmp_path: Path) -> None:
+async def test_a_transaction_is_bounded(home: Home) -> None:
     """What exceeds the most that goes together goes next; all is answered in order."""
     many = 2 * ledger.MOST_TOGETHER + 1
-    async with opened(tmp_path, Ticking()) as hub:
+    async with opened(home, Ticking()) as hub:
         here = await place(hub)
         sent = await here.send_many(many)
-        assert sent == sorted(set(sent))
-        found = rows(tmp_path, "SELECT id FROM messages ORDER BY id")
-        assert [message_id for (message_id,) in found] == sent
-        ((totals,),) = rows(tmp_path, "SELECT max(message_added) FROM usage_totals")
-        assert totals == many
+        found: dict[bytes, str] = dict(rows(home, "SELECT data, id FROM messages"))
+        assert [found[str(number).encode()] for number in range(many)] == sent
+        stored = rows(home, "SELECT id, message_id FROM usage_events WHERE kind = $1", Kind.MESSAGE_ADDED)
+        together = Counter(time_of(event_id) for event_id, _ in stored)
+        assert sorted(together.values()) == [1, ledger.MOST_TOGETHER, ledger.MOST_TOGETHER]
 
 
-async def test_different_writes_share_a_transaction(tmp_path: Path) -> None:
+async def test_an_id_bears_the_time_of_its_commit(postgresql_home: PostgresHome) -> None:
+    """Also where a commit that was begun later has come first."""
+    async with opened(postgresql_home, Ticking()) as hub:
+        here = await place(hub)
+        with beside(postgresql_home) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT 1 FROM queues FOR UPDATE")
+            sending = asyncio.create_task(here.send())
+            await blocked(postgresql_home, "FOR KEY SHARE")
+            await hub.queues.create(here.org_id, "later")
+            other.execute("COMMIT")
+        await sending
+        found = rows(
+            postgresql_home,
+            "SELECT e.id, t.last_at FROM usage_events AS e JOIN usage_totals AS t USING (org_id, series)"
+            " WHERE e.kind = $1",
+            Kind.MESSAGE_ADDED,
+        )
+        assert [time_of(event_id) for event_id, _ in found] == [at for _, at in found] == [found[0][1]]
+
+
+async def test_different_writes_share_a_transaction(home: Home) -> None:
     """Messages accepted and attempts settled in one turn are of one time."""
-    async with opened(tmp_path, Ticking()) as hub:
+    async with opened(home, Ticking()) as hub:
         here = await place(hub)
         listener = await here.listener()
         await here.send_many(3)
-        await asyncio.gather(here.try_all(listener), here.send_many(3))
+        due = await here.due(listener)
+        await asyncio.gather(*(attempted(hub, listener, owed) for owed in due), here.send_many(3))
         events = await hub.statistics.events(here.org_id, "messages", None, 100)
         later = [event for event in events if event.stored_at == events[-1].stored_at]
         assert {event.kind for event in later} == {Kind.MESSAGE_ADDED, Kind.MESSAGE_PUBLISHED_OK}
         assert len(later) == 6
 
 
-async def test_each_is_answered_for_itself(tmp_path: Path) -> None:
+async def test_each_is_answered_for_itself(home: Home) -> None:
     """A queue deleted behind this process's back: its messages fail, the others of the commit do not."""
-    async with opened(tmp_path, Ticking()) as hub, opened(tmp_path, Ticking(), series=1) as command:
+    async with opened(home, Ticking()) as hub, opened(home, Ticking()) as command:
         here, there = await place(hub), await place(hub)
         await there.send()
         await command.queues.delete(there.org_id, there.queue_id)
@@ -112,36 +134,43 @@ async def refuse_odd(entry: Entry, items: list[int]) -> Sequence[int | Exception
     return [item * 10 for item in items]
 
 
-async def test_one_that_spoils_the_commit_fails_alone(tmp_path: Path) -> None:
+async def test_one_that_spoils_the_commit_fails_alone(home: Home) -> None:
     """The others are written, each once; of the spoilt ones nothing is."""
-    async with opened(tmp_path, Ticking()) as hub:
+    async with opened(home, Ticking()) as hub:
         submitted = (hub.ledger.submit(refuse_odd, number) for number in range(6))
         answers = await asyncio.gather(*submitted, return_exceptions=True)
         assert [answer for answer in answers if not isinstance(answer, Exception)] == [0, 20, 40]
         assert [type(answer) for answer in answers[1::2]] == [Invalid] * 3
-        found = rows(tmp_path, "SELECT org_id FROM usage_events ORDER BY org_id")
+        found = rows(home, "SELECT org_id FROM usage_events ORDER BY org_id")
         assert found == [("org 0",), ("org 2",), ("org 4",)]
 
 
-async def test_unavailable_answers_all_and_writes_nothing(tmp_path: Path) -> None:
+@contextmanager
+def stopped(home: Home) -> Iterator[None]:
+    """Somebody else holds what every commit has to write."""
+    with beside(home) as other:
+        other.execute("BEGIN")
+        other.execute("UPDATE queues SET name = name" if home.kind == "sqlite" else "LOCK TABLE messages")
+        yield
+
+
+async def test_unavailable_answers_all_and_writes_nothing(home: Home) -> None:
     """While somebody else holds the database: all who wait are told, and may try again with success."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
-        ((before,),) = rows(tmp_path, EVENTS)
-        with beside(tmp_path) as other:
-            other.execute("BEGIN IMMEDIATE")
+        ((before,),) = rows(home, EVENTS)
+        with stopped(home):
             answers = await asyncio.gather(*(here.send() for _ in range(20)), return_exceptions=True)
-            other.execute("COMMIT")
         assert [type(answer) for answer in answers] == [Unavailable] * 20
-        assert rows(tmp_path, EVENTS) == [(before,)]
-        assert rows(tmp_path, "SELECT count(*) FROM messages") == [(0,)]
+        assert rows(home, EVENTS) == [(before,)]
+        assert rows(home, "SELECT count(*) FROM messages") == [(0,)]
         assert len(await here.send_many(20)) == 20
-        assert rows(tmp_path, EVENTS) == [(before + 20,)]
+        assert rows(home, EVENTS) == [(before + 20,)]
 
 
-async def test_closing_writes_what_waits_and_takes_no_more(tmp_path: Path) -> None:
+async def test_closing_writes_what_waits_and_takes_no_more(home: Home) -> None:
     """Whoever was let in is answered; whoever comes later is told to try again."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         sending = [asyncio.create_task(here.send()) for _ in range(10)]
         await asyncio.sleep(0)
@@ -149,13 +178,13 @@ async def test_closing_writes_what_waits_and_takes_no_more(tmp_path: Path) -> No
         with pytest.raises(Unavailable, match="stopping"):
             await here.send()
         assert len(set(await asyncio.gather(*sending))) == 10
-    assert rows(tmp_path, "SELECT count(*) FROM messages") == [(10,)]
+    assert rows(home, "SELECT count(*) FROM messages") == [(10,)]
 
 
-async def test_closing_an_idle_ledger_ends_it(tmp_path: Path) -> None:
+async def test_closing_an_idle_ledger_ends_it(home: Home) -> None:
     """Nothing waits: `run` returns."""
-    database = SqliteDatabase(database_file(tmp_path))
-    idle = Ledger(database, HeldClock(MovingClock()), IdSource(), 0)
+    database = await home.open()
+    idle = Ledger(database, HeldClock(MovingClock()), IdSources(), "idle", LEASE, home.flushers)
     running = asyncio.create_task(idle.run())
     await asyncio.sleep(0)
     idle.close()
@@ -163,22 +192,22 @@ async def test_closing_an_idle_ledger_ends_it(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_too_much_at_once_is_refused(tmp_path: Path) -> None:
+async def test_too_much_at_once_is_refused(home: Home) -> None:
     """What waits is bounded: memory does not grow with the load. The others are written."""
 
     async def take(entry: Entry, items: list[int]) -> Sequence[int]:
         return items
 
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         submitted = (hub.ledger.submit(take, number) for number in range(ledger.MOST_WAITING + 5))
         answers = await asyncio.gather(*submitted, return_exceptions=True)
     assert answers[: ledger.MOST_WAITING] == list(range(ledger.MOST_WAITING))
     assert [type(answer) for answer in answers[ledger.MOST_WAITING :]] == [Unavailable] * 5
 
 
-async def test_whoever_has_gone_disturbs_nobody(tmp_path: Path) -> None:
+async def test_whoever_has_gone_disturbs_nobody(home: Home) -> None:
     """A request cut off while it waits is still written, and the others are answered."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         gone, stays = asyncio.create_task(here.send()), asyncio.create_task(here.send())
         await asyncio.sleep(0)
@@ -186,10 +215,10 @@ async def test_whoever_has_gone_disturbs_nobody(tmp_path: Path) -> None:
         assert await stays
         with pytest.raises(asyncio.CancelledError):
             await gone
-        assert rows(tmp_path, "SELECT count(*) FROM messages") == [(2,)]
+        assert rows(home, "SELECT count(*) FROM messages") == [(2,)]
 
 
-async def test_a_commit_that_fails_counts_nothing_and_tells_nobody(tmp_path: Path) -> None:
+async def test_a_commit_that_fails_counts_nothing_and_tells_nobody(home: Home) -> None:
     """Events, tallies and what was to be done afterwards go with the transaction."""
     done = list[str]()
 
@@ -199,14 +228,14 @@ async def test_a_commit_that_fails_counts_nothing_and_tells_nobody(tmp_path: Pat
         entry.then(lambda: done.append("told"))
         raise Invalid("field", "broke")
 
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         with pytest.raises(Invalid, match="broke"):
             await hub.ledger.commit(body)
     assert done == []
-    assert rows(tmp_path, EVENTS) == rows(tmp_path, "SELECT count(*) FROM listener_counts") == [(0,)]
+    assert rows(home, EVENTS) == rows(home, "SELECT count(*) FROM listener_counts") == [(0,)]
 
 
-async def test_tallies_of_one_commit_add_up(tmp_path: Path) -> None:
+async def test_tallies_of_one_commit_add_up(home: Home) -> None:
     """Several for the same listener in one commit, and over commits."""
 
     async def body(entry: Entry) -> None:
@@ -215,8 +244,8 @@ async def test_tallies_of_one_commit_add_up(tmp_path: Path) -> None:
         entry.tally("org", "one", delivered=1)
         entry.tally("org", "other", failed=4)
 
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         await hub.ledger.commit(body)
         await hub.ledger.commit(body)
-    found = rows(tmp_path, "SELECT listener_id, accepted, delivered, failed FROM listener_counts ORDER BY 1")
+    found = rows(home, "SELECT listener_id, accepted, delivered, failed FROM listener_counts ORDER BY 1")
     assert found == [("one", 12, 2, 0), ("other", 0, 0, 8)]

@@ -1,7 +1,6 @@
 """Making, changing, watching and deleting listeners."""
 
 import base64
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +9,15 @@ from postroom.domain.errors import Invalid, NameTaken, NotFound
 from postroom.domain.listener import Counts, slot_of
 from postroom.domain.liveness import Liveness
 from tests.support.clock import NOON, MovingClock
+from tests.support.home import Home
 from tests.support.hub import NOWHERE, listed, opened, place, rows
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_new_listener(tmp_path: Path) -> None:
+async def test_a_new_listener(home: Home) -> None:
     """Switched on, with a secret of its own, and nothing owed to it."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         await here.send()
         one, other = await here.listener(), await here.listener()
@@ -30,9 +30,9 @@ async def test_a_new_listener(tmp_path: Path) -> None:
         assert await hub.listeners.of(here.org_id) == [one, other]
 
 
-async def test_lists_of_a_queue_and_of_all(tmp_path: Path) -> None:
+async def test_lists_of_a_queue_and_of_all(home: Home) -> None:
     """Oldest first."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here, foreign = await place(hub), await place(hub)
         other = await hub.queues.create(here.org_id, "other")
         one, three = await here.listener(), await here.listener()
@@ -53,11 +53,11 @@ async def test_lists_of_a_queue_and_of_all(tmp_path: Path) -> None:
     ],
 )
 async def test_what_breaks_a_rule_changes_nothing(
-    tmp_path: Path, changes: dict[str, Any], error: type[Exception]
+    home: Home, changes: dict[str, Any], error: type[Exception]
 ) -> None:
     """Neither the listener nor a counter, when it is made and when it is changed."""
     good = {"name": "new", "notify_url": NOWHERE, "liveness_url": NOWHERE}
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         one = await here.listener()
         await hub.listeners.create(here.org_id, here.queue_id, "taken", NOWHERE, NOWHERE)
@@ -71,7 +71,7 @@ async def test_what_breaks_a_rule_changes_nothing(
         assert await hub.statistics.messages(here.org_id) == before
 
 
-async def test_an_update_changes_what_is_given(tmp_path: Path) -> None:
+async def test_an_update_changes_what_is_given(home: Home) -> None:
     """Each alone; the secret, the id and what is owed stay."""
     changes: list[dict[str, Any]] = [
         {"name": "renamed"},
@@ -79,7 +79,7 @@ async def test_an_update_changes_what_is_given(tmp_path: Path) -> None:
         {"liveness_url": "https://example.com/live"},
         {"status": "disabled"},
     ]
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         before = await here.listener()
         await here.send()
@@ -93,9 +93,9 @@ async def test_an_update_changes_what_is_given(tmp_path: Path) -> None:
         assert await here.counts(before) == Counts(accepted=1)
 
 
-async def test_unknown_queues_and_listeners(tmp_path: Path) -> None:
+async def test_unknown_queues_and_listeners(home: Home) -> None:
     """A listener is found in its own queue and organization only."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here, foreign = await place(hub), await place(hub)
         other = await hub.queues.create(here.org_id, "other")
         one = await here.listener()
@@ -111,9 +111,9 @@ async def test_unknown_queues_and_listeners(tmp_path: Path) -> None:
         assert await hub.listeners.of(here.org_id) == [one]
 
 
-async def test_deleting_a_listener(tmp_path: Path) -> None:
+async def test_deleting_a_listener(home: Home) -> None:
     """What is pending counts as discarded; nothing more is owed to it; its name and liveness are gone."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         one, stays = await here.listener(), await here.listener()
         await hub.probes.found((here.org_id, one.id), True)
@@ -125,7 +125,7 @@ async def test_deleting_a_listener(tmp_path: Path) -> None:
         assert await here.counts(one) == Counts(accepted=3, discarded=3)
         assert (await here.counts(stays)).accepted == 4
         assert await hub.deliveries.data(here.org_id, first.message_id) == b"0"
-        assert rows(tmp_path, "SELECT count(*) FROM liveness") == [(0,)]
+        assert rows(home, "SELECT count(*) FROM liveness") == [(0,)]
         with pytest.raises(NotFound):
             await hub.listeners.get(here.org_id, here.queue_id, one.id)
         await hub.listeners.create(here.org_id, here.queue_id, one.name, NOWHERE, NOWHERE)

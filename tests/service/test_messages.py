@@ -1,7 +1,5 @@
 """Accepting, listing and deleting messages."""
 
-from pathlib import Path
-
 import pytest
 
 from postroom.domain.errors import Invalid, NotFound
@@ -10,6 +8,7 @@ from postroom.domain.listener import Counts
 from postroom.domain.usage import Kind
 from postroom.service.hub import Hub
 from tests.support.clock import MovingClock
+from tests.support.home import Home
 from tests.support.hub import Place, listed, opened, place, rows
 
 pytestmark = pytest.mark.anyio
@@ -22,15 +21,15 @@ async def names_of(hub: Hub, here: Place, queue_id: str | None, limit: int = 10)
     return listed(await hub.messages.newest(here.org_id, queue_id, NEWEST, limit))
 
 
-async def test_accepting_writes_everything_in_one_transaction(tmp_path: Path) -> None:
+async def test_accepting_writes_everything_in_one_transaction(home: Home) -> None:
     """The message, a delivery for each listener, the event, the totals and the listeners' counts."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         one, two = await here.listener(), await here.listener()
         message_id = await hub.messages.accept(here.org_id, here.queue_id, "Grüße", "hello")
         message = await hub.messages.get(here.org_id, here.queue_id, message_id)
         assert (message.name, message.data) == ("hello", "Grüße".encode())
-        owed = rows(tmp_path, "SELECT message_id, listener_id, state, attempts FROM deliveries ORDER BY 2")
+        owed = rows(home, "SELECT message_id, listener_id, state, attempts FROM deliveries ORDER BY 2")
         assert owed == [(message_id, one.id, 0, 0), (message_id, two.id, 0, 0)]
         assert await here.counts(one) == await here.counts(two) == Counts(accepted=1)
         (event,) = await hub.statistics.events(here.org_id, "messages", None, 10)
@@ -41,31 +40,31 @@ async def test_accepting_writes_everything_in_one_transaction(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("data", "name"), [("half \ud800", None), ("x", ""), ("x", "a\nb")])
-async def test_what_breaks_a_rule_is_not_accepted(tmp_path: Path, data: str, name: str | None) -> None:
+async def test_what_breaks_a_rule_is_not_accepted(home: Home, data: str, name: str | None) -> None:
     """Nothing is written and nothing counted."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
         with pytest.raises(Invalid):
             await hub.messages.accept(here.org_id, here.queue_id, data, name)
-        assert rows(tmp_path, "SELECT count(*) FROM messages") == [(0,)]
+        assert rows(home, "SELECT count(*) FROM messages") == [(0,)]
         assert await here.counts(listener) == Counts()
         assert await hub.statistics.events(here.org_id, "messages", None, 10) == []
 
 
 @pytest.mark.parametrize("data", ["", "\x00", "x" * 100_000, "{broken", "null"])
-async def test_any_text_is_data(tmp_path: Path, data: str) -> None:
+async def test_any_text_is_data(home: Home, data: str) -> None:
     """Kept as it was sent."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         message_id = await here.send(data)
         assert (await hub.messages.get(here.org_id, here.queue_id, message_id)).data == data.encode()
 
 
-async def test_lists_are_newest_first_and_read_on_from_a_cursor(tmp_path: Path) -> None:
+async def test_lists_are_newest_first_and_read_on_from_a_cursor(home: Home) -> None:
     """Of one queue or of all; pages neither repeat nor skip."""
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub:
+    async with opened(home, clock) as hub:
         here = await place(hub)
         other = await hub.queues.create(here.org_id, "other")
         for number in range(7):
@@ -81,9 +80,9 @@ async def test_lists_are_newest_first_and_read_on_from_a_cursor(tmp_path: Path) 
         assert read == ["6", "5", "4", "3", "2", "1", "0"]
 
 
-async def test_renaming_is_all_that_can_change(tmp_path: Path) -> None:
+async def test_renaming_is_all_that_can_change(home: Home) -> None:
     """To a name or to none; names of messages need not be unique, and no event is counted."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         one, other = await here.send(), await here.send()
         for message_id in (one, other):
@@ -96,9 +95,9 @@ async def test_renaming_is_all_that_can_change(tmp_path: Path) -> None:
         assert len(await hub.statistics.events(here.org_id, "messages", None, 10)) == 2
 
 
-async def test_deleting_discards_what_is_pending(tmp_path: Path) -> None:
+async def test_deleting_discards_what_is_pending(home: Home) -> None:
     """Only that: what was delivered or missed stays counted as such."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         pending, done = await here.listener(), await here.listener()
         message_id = await here.send()
@@ -109,13 +108,13 @@ async def test_deleting_discards_what_is_pending(tmp_path: Path) -> None:
         assert await here.due(pending) == []
         with pytest.raises(NotFound):
             await hub.messages.delete(here.org_id, here.queue_id, message_id)
-        assert rows(tmp_path, "SELECT count(*) FROM attempts") == [(0,)]
+        assert rows(home, "SELECT count(*) FROM attempts") == [(0,)]
         assert await hub.audit.differences() == []
 
 
-async def test_deleting_after_its_listener_discards_once(tmp_path: Path) -> None:
+async def test_deleting_after_its_listener_discards_once(home: Home) -> None:
     """What its listener was owed was counted with its deletion, though the rows are still there."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
         message_id = await here.send()
@@ -125,9 +124,9 @@ async def test_deleting_after_its_listener_discards_once(tmp_path: Path) -> None
         assert await hub.audit.differences() == []
 
 
-async def test_a_message_is_found_in_its_queue_only(tmp_path: Path) -> None:
+async def test_a_message_is_found_in_its_queue_only(home: Home) -> None:
     """Elsewhere it does not exist."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here, foreign = await place(hub), await place(hub)
         other = await hub.queues.create(here.org_id, "other")
         message_id = await here.send()

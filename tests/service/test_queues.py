@@ -1,6 +1,5 @@
 """Making, changing and deleting queues."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ from postroom.domain.errors import Invalid, NameTaken, NotFound
 from postroom.domain.listener import Counts
 from postroom.domain.schema import schema_id
 from tests.support.clock import MovingClock
+from tests.support.home import Home
 from tests.support.hub import listed, opened, place, rows
 
 pytestmark = pytest.mark.anyio
@@ -17,9 +17,9 @@ NUMBER = {"amount": {"type": "number", "min": 1}}
 STRING = {"amount": {"type": "string"}}
 
 
-async def test_a_queue_by_its_id_and_by_its_name(tmp_path: Path) -> None:
+async def test_a_queue_by_its_id_and_by_its_name(home: Home) -> None:
     """`named` takes either."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         queue = await hub.queues.create(here.org_id, "orders", NUMBER)
         assert await hub.queues.get(here.org_id, queue.id) == queue
@@ -29,9 +29,9 @@ async def test_a_queue_by_its_id_and_by_its_name(tmp_path: Path) -> None:
             await hub.queues.named(here.org_id, "nothing")
 
 
-async def test_every_version_of_a_schema_is_kept(tmp_path: Path) -> None:
+async def test_every_version_of_a_schema_is_kept(home: Home) -> None:
     """As it was written, under its own id, while the queue is there."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         queue = await hub.queues.create(here.org_id, "orders", NUMBER)
         await hub.queues.update(here.org_id, queue.id, raw_schema=STRING)
@@ -45,9 +45,9 @@ async def test_every_version_of_a_schema_is_kept(tmp_path: Path) -> None:
             await hub.queues.get_schema(here.org_id, queue.id, schema_id(NUMBER))
 
 
-async def test_a_schema_holds_from_the_next_message_on(tmp_path: Path) -> None:
+async def test_a_schema_holds_from_the_next_message_on(home: Home) -> None:
     """Changed, taken away and kept by a change of the name, though queues are kept in memory."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         await here.send("anything")
         await hub.queues.update(here.org_id, here.queue_id, raw_schema=NUMBER)
@@ -59,7 +59,7 @@ async def test_a_schema_holds_from_the_next_message_on(tmp_path: Path) -> None:
             await here.send("anything")
         await hub.queues.update(here.org_id, here.queue_id, raw_schema=None)
         await here.send("anything")
-        assert rows(tmp_path, "SELECT count(*) FROM messages") == [(3,)]
+        assert rows(home, "SELECT count(*) FROM messages") == [(3,)]
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ async def test_a_schema_holds_from_the_next_message_on(tmp_path: Path) -> None:
     ],
 )
 async def test_a_change_that_breaks_a_rule_changes_nothing(
-    tmp_path: Path, changes: dict[str, Any], error: type[Exception]
+    home: Home, changes: dict[str, Any], error: type[Exception]
 ) -> None:
     """Neither the queue, nor its schemas, nor a counter."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         queue = await hub.queues.create(here.org_id, "orders", NUMBER)
         await hub.queues.create(here.org_id, "taken")
@@ -86,13 +86,13 @@ async def test_a_change_that_breaks_a_rule_changes_nothing(
             await hub.queues.create(here.org_id, **({"name": "new"} | changes))
         assert await hub.queues.get(here.org_id, queue.id) == queue
         assert listed(await hub.queues.of(here.org_id))[1:] == ["orders", "taken"]
-        assert rows(tmp_path, "SELECT count(*) FROM schemas") == [(1,)]
+        assert rows(home, "SELECT count(*) FROM schemas") == [(1,)]
         assert await hub.statistics.messages(here.org_id) == before
 
 
-async def test_another_organizations_queue_does_not_exist(tmp_path: Path) -> None:
+async def test_another_organizations_queue_does_not_exist(home: Home) -> None:
     """And its name is free here."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here, other = await place(hub), await place(hub)
         queue = await hub.queues.create(here.org_id, "orders")
         await hub.queues.get(here.org_id, queue.id)
@@ -107,9 +107,9 @@ async def test_another_organizations_queue_does_not_exist(tmp_path: Path) -> Non
         await hub.queues.create(other.org_id, "orders")
 
 
-async def test_deleting_a_queue_takes_its_listeners_along(tmp_path: Path) -> None:
+async def test_deleting_a_queue_takes_its_listeners_along(home: Home) -> None:
     """One event; what was pending counts as discarded; name and listeners' names are free again."""
-    async with opened(tmp_path, MovingClock()) as hub:
+    async with opened(home, MovingClock()) as hub:
         here = await place(hub)
         queue = await hub.queues.get(here.org_id, here.queue_id)
         one, other = await here.listener(), await here.listener()

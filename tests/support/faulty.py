@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from postroom.domain.errors import Unavailable
-from postroom.store.database import Database, Reader, Row, T, Transaction, Value
+from postroom.store.database import Channel, Database, Reader, Row, T, Transaction, Value
 
 
 class Faulty:
@@ -15,6 +15,11 @@ class Faulty:
     def __init__(self, database: Database, fails: int) -> None:
         self._database = database
         self._left = fails
+
+    @property
+    def channel(self) -> Channel | None:
+        """The database's own, which never fails."""
+        return self._database.channel
 
     @property
     def apart(self) -> "Faulty":
@@ -41,10 +46,15 @@ class Faulty:
         self._pass()
         return await self._database.snapshot(body)
 
-    async def version(self) -> int:
+    async def version(self) -> int | None:
         """As the database does, unless it is the one that fails."""
         self._pass()
         return await self._database.version()
+
+    async def now(self) -> int:
+        """As the database does, unless it is the one that fails."""
+        self._pass()
+        return await self._database.now()
 
     async def close(self) -> None:
         """Nothing; the database is somebody else's."""

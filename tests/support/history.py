@@ -55,7 +55,7 @@ class History:
         return Stats(
             _totals([fact for fact in self.facts if fact.at >= now - DAY]),
             _totals([fact for fact in self.facts if fact.at >= now - HOUR]),
-            _totals([f for f in self.facts if datetime.fromtimestamp(f.at // SECOND, zone).date() == today]),
+            _totals([f for f in self.facts if datetime.fromtimestamp(f.at // SECOND, zone).date() >= today]),
         )
 
     def events(self, now: int, group: str) -> list[Fact]:

@@ -1,29 +1,24 @@
-"""A Hub at work on a file of its own, and words for what a test does with it."""
+"""A Hub at work in a home of its own, and words for what a test does with it."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import apsw
-
-from postroom.domain.clock import Clock, HeldClock, system_clock
+from postroom.domain.clock import SECOND, Clock, HeldClock, system_clock
 from postroom.domain.delivery import Attempt, Owed
+from postroom.domain.errors import Unavailable
 from postroom.domain.listener import Counts, Listener
 from postroom.domain.retry import Policy
 from postroom.service.hub import Hub
-from postroom.store.migrate import migrate
-from postroom.store.sqlite import SqliteDatabase
-
-Row = tuple[Any, ...]
+from tests.acceptance.house import until
+from tests.support.home import Beside, Home, PostgresHome, Row, Value
 
 NOWHERE = "http://192.0.2.1/"  # an address that exists for documentation only; nothing is sent there
 STEADY = Policy((0, 1_000, 60_000), jitter=0)
+LEASE = 10 * SECOND
 
 _numbers = itertools.count(1)
 
@@ -33,38 +28,25 @@ def unique(word: str) -> str:
     return f"{word} {next(_numbers)}"
 
 
-@cache
-def _template() -> bytes:
-    """The content of a new database, made once."""
-    with TemporaryDirectory() as folder:
-        migrate(Path(folder) / "postroom.db", system_clock)
-        return (Path(folder) / "postroom.db").read_bytes()
-
-
-def database_file(folder: Path) -> Path:
-    """The database of the data directory `folder`, made if there is none."""
-    path = folder / "postroom.db"
-    if not path.exists():
-        path.write_bytes(_template())
-    return path
-
-
 @asynccontextmanager
 async def opened(
-    folder: Path,
+    home: Home,
     clock: Clock = system_clock,
     *,
-    series: int = 0,
+    holder: str | None = None,
+    lease: int = LEASE,
+    killed: asyncio.Event | None = None,
     policy: Policy = STEADY,
     chance: Callable[[], float] = lambda: 0.5,
 ) -> AsyncIterator[Hub]:
-    """The services over the database in `folder`, with the ledger at work, as one process has them.
+    """The services over the home's database, with the ledger at work, as one process has them.
 
-    Series 0 is the server's, series 1 that of commands.
+    Several that are opened at once are several processes; one that is `killed` leaves its series as they are.
     """
-    database = SqliteDatabase(database_file(folder))
+    database = await home.open()
     try:
-        hub = Hub(database, HeldClock(clock), series=series, alone=series == 0, policy=policy, chance=chance)
+        who = holder or unique("process"), lease
+        hub = Hub(database, HeldClock(clock), *who, flushers=home.flushers, policy=policy, chance=chance)
         await hub.prepare()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(hub.ledger.run())
@@ -72,24 +54,35 @@ async def opened(
                 yield hub
             finally:
                 hub.ledger.close()
+        if killed is None or not killed.is_set():
+            with suppress(Unavailable):
+                await hub.ledger.leave()
     finally:
         await database.close()
 
 
-@contextmanager
-def beside(folder: Path) -> Iterator[apsw.Connection]:
-    """A connection of somebody else to the same file."""
-    connection = apsw.Connection(str(database_file(folder)))
-    try:
-        yield connection
-    finally:
-        connection.close()
+def beside(home: Home) -> AbstractContextManager[Beside]:
+    """A connection of somebody else to the same database."""
+    return home.beside()
 
 
-def rows(folder: Path, sql: str, *params: str | int) -> list[Row]:
-    """What is in the file."""
-    with beside(folder) as connection:
-        return list(connection.execute(sql, params))
+def rows(home: Home, sql: str, *params: Value) -> list[Row]:
+    """What is in the database."""
+    return home.rows(sql, *params)
+
+
+def execute(home: Home, sql: str, *params: Value) -> None:
+    """Change the database behind everybody's back."""
+    home.rows(sql, *params)
+
+
+async def blocked(home: PostgresHome, query: str) -> None:
+    """Wait until a statement with these words waits for somebody else's lock."""
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event_type = 'Lock' AND position($1 IN query) > 0"
+    )
+    await until(lambda: asyncio.to_thread(home.rows, waiting, query), bool)
 
 
 @dataclass(frozen=True)
@@ -141,7 +134,13 @@ async def place(hub: Hub, time_zone: str = "UTC") -> Place:
     """A new organization with a queue."""
     organization = await hub.organizations.create(unique("organization"), time_zone)
     queue = await hub.queues.create(organization.id, unique("queue"))
-    return Place(hub, organization.id, queue.id)
+    return await place_of(hub, organization.id, queue.id)
+
+
+async def place_of(hub: Hub, org_id: str, queue_id: str) -> Place:
+    """The same for another process: it knows the queue, so that what is sent together arrives together."""
+    await hub.queues.get(org_id, queue_id)
+    return Place(hub, org_id, queue_id)
 
 
 def answered(listener: Listener, owed: Owed, at: int, status: int | None = 200, duration: int = 7) -> Attempt:

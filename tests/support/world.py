@@ -5,7 +5,6 @@ from bisect import insort
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -18,6 +17,7 @@ from postroom.service.hub import Hub
 from postroom.service.retention import Retention
 from tests.support.clock import MovingClock
 from tests.support.history import History, Owing
+from tests.support.home import Home
 from tests.support.hub import NOWHERE, answered, opened, unique
 
 MESSAGE_AGE, EVENT_AGE = 30 * DAY, 8 * DAY
@@ -31,6 +31,7 @@ class Step(NamedTuple):
     which: int = 0
     many: int = 1
     by_command: bool = False
+    process: int = 0
 
 
 @dataclass
@@ -49,29 +50,62 @@ class Tenant:
     in_flight: list[Outcome] = field(default_factory=list)
 
 
-class World:
-    """The server's hub, restarted now and then, and commands beside it."""
+class Process:
+    """A process that serves, ended and started again now and then."""
 
-    def __init__(self, folder: Path, clock: MovingClock) -> None:
+    def __init__(self, home: Home, clock: MovingClock) -> None:
+        self._home = home
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._killed = asyncio.Event()
+        self._seen: object = None
+
+    async def start(self) -> None:
+        """Be at work on the database."""
+        self._killed = asyncio.Event()
+        opening = opened(self._home, self._clock, killed=self._killed)
+        self.hub = hub = await self._stack.enter_async_context(opening)
+        self.retention = Retention(hub.ledger, hub.database, hub.clock, MESSAGE_AGE, EVENT_AGE)
+
+    async def end(self, kill: bool = False) -> None:
+        """Stop as it should, or leave the series of totals as they are held."""
+        if kill:
+            self._killed.set()
+        await self._stack.aclose()
+
+    async def look(self) -> None:
+        """Notice what others have written, as a process does several times a second."""
+        revision = await self.hub.revision()
+        if revision != self._seen:
+            self._seen = revision
+            self.hub.directory.forget()
+
+
+class World:
+    """One process that serves, or two where the database allows it, and commands beside them."""
+
+    def __init__(self, home: Home, clock: MovingClock) -> None:
         self.clock = clock
         self.tenants: list[Tenant] = []
-        self._folder = folder
-        self._stack = AsyncExitStack()
+        self._home = home
+        self.processes = [Process(home, clock) for _ in range(2 if home.kind == "postgresql" else 1)]
+        self._turn = 0
 
     async def __aenter__(self) -> Self:
-        await self._open()
+        for process in self.processes:
+            await process.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        for process in self.processes:
+            await process.end()
 
-    async def _open(self) -> None:
-        self.hub = await self._stack.enter_async_context(opened(self._folder, self.clock))
-        self._retention = Retention(
-            self.hub.ledger, self.hub.database, self.hub.clock, MESSAGE_AGE, EVENT_AGE
-        )
+    @property
+    def hub(self) -> Hub:
+        """The services of the process that did something last."""
+        return self.processes[self._turn].hub
 
     async def settle_in(self, time_zone: str) -> None:
         """A new organization with a key, a queue and a listener."""
@@ -83,14 +117,24 @@ class World:
     async def happen(self, step: Step) -> None:
         """Do it, and write it down."""
         tenant = self.tenants[step.org % len(self.tenants)]
-        if step.name in {"restart", "sweep"}:
-            await (self._restart() if step.name == "restart" else self._sweep())
+        self._turn = step.process % len(self.processes)
+        process = self.processes[self._turn]
+        await process.look()
+        if step.name == "restart":
+            await process.end(kill=step.by_command)
+            await process.start()
+        elif step.name == "sweep":
+            await self._sweep(process.retention)
         elif step.name == "reach_edge":
             self._reach_edge(tenant, step)
+        elif step.name == "send_everywhere":
+            await asyncio.gather(*(_send(each.hub, tenant, step) for each in self.processes))
         elif step.by_command:
             await self._command(_ACTS[step.name], tenant, step)
         else:
-            await _ACTS[step.name](self.hub, tenant, step)
+            await _ACTS[step.name](process.hub, tenant, step)
+        for each in self.processes:
+            await each.look()
 
     def _reach_edge(self, tenant: Tenant, step: Step) -> None:
         """Move to within a millisecond of where something leaves a window."""
@@ -98,23 +142,15 @@ class World:
         self.clock.now = fact.at + (HOUR, DAY)[step.by_command] + step.many - 2
 
     async def _command(self, act: "Act", tenant: Tenant, step: Step) -> None:
-        before = await self.hub.database.version()
-        async with opened(self._folder, self.clock, series=1) as command:
+        async with opened(self._home, self.clock) as command:
             await command.statistics.messages(tenant.org_id)
             await act(command, tenant, step)
             seen = await command.statistics.messages(tenant.org_id)
             assert seen == tenant.history.stats(command.clock())
-        if await self.hub.database.version() != before:
-            self.hub.directory.forget()
 
-    async def _restart(self) -> None:
-        await self._stack.aclose()
-        self._stack = AsyncExitStack()
-        await self._open()
-
-    async def _sweep(self) -> None:
+    async def _sweep(self, retention: Retention) -> None:
         now = self.hub.clock()
-        await self._retention.sweep()
+        await retention.sweep()
         for tenant in self.tenants:
             _swept(tenant, now)
 
@@ -145,47 +181,47 @@ def _pick(some: list[str], step: Step) -> str | None:
 
 
 async def _add_key(hub: Hub, tenant: Tenant, step: Step) -> None:
-    name, at = unique("key"), hub.clock()
+    name = unique("key")
     key, _ = await hub.api_keys.create(tenant.org_id, name)
     tenant.keys.append(key.id)
-    tenant.history.count(at, Kind.API_KEY_ADDED, key.id, name=name)
+    tenant.history.count(hub.clock(), Kind.API_KEY_ADDED, key.id, name=name)
 
 
 async def _update_key(hub: Hub, tenant: Tenant, step: Step) -> None:
     if key_id := _pick(tenant.keys, step):
-        name, at = unique("key"), hub.clock()
+        name = unique("key")
         await hub.api_keys.update(tenant.org_id, key_id, name)
-        tenant.history.count(at, Kind.API_KEY_UPDATED, key_id, name=name)
+        tenant.history.count(hub.clock(), Kind.API_KEY_UPDATED, key_id, name=name)
 
 
 async def _delete_key(hub: Hub, tenant: Tenant, step: Step) -> None:
     if key_id := _pick(tenant.keys, step):
-        name, at = (await hub.api_keys.get(tenant.org_id, key_id)).name, hub.clock()
+        name = (await hub.api_keys.get(tenant.org_id, key_id)).name
         await hub.api_keys.delete(tenant.org_id, key_id)
         tenant.keys.remove(key_id)
-        tenant.history.count(at, Kind.API_KEY_DELETED, key_id, name=name)
+        tenant.history.count(hub.clock(), Kind.API_KEY_DELETED, key_id, name=name)
 
 
 async def _add_queue(hub: Hub, tenant: Tenant, step: Step) -> None:
-    name, at = unique("queue"), hub.clock()
+    name = unique("queue")
     queue = await hub.queues.create(tenant.org_id, name)
     tenant.queues.append(queue.id)
-    tenant.history.count(at, Kind.QUEUE_ADDED, None, queue.id, name=name)
+    tenant.history.count(hub.clock(), Kind.QUEUE_ADDED, None, queue.id, name=name)
 
 
 async def _update_queue(hub: Hub, tenant: Tenant, step: Step) -> None:
     if queue_id := _pick(tenant.queues, step):
-        name, at = unique("queue"), hub.clock()
+        name = unique("queue")
         await hub.queues.update(tenant.org_id, queue_id, name)
-        tenant.history.count(at, Kind.QUEUE_UPDATED, None, queue_id, name=name)
+        tenant.history.count(hub.clock(), Kind.QUEUE_UPDATED, None, queue_id, name=name)
 
 
 async def _delete_queue(hub: Hub, tenant: Tenant, step: Step) -> None:
     if queue_id := _pick(tenant.queues, step):
-        name, at = (await hub.queues.get(tenant.org_id, queue_id)).name, hub.clock()
+        name = (await hub.queues.get(tenant.org_id, queue_id)).name
         await hub.queues.delete(tenant.org_id, queue_id)
         tenant.queues.remove(queue_id)
-        tenant.history.count(at, Kind.QUEUE_DELETED, None, queue_id, name=name)
+        tenant.history.count(hub.clock(), Kind.QUEUE_DELETED, None, queue_id, name=name)
         for listener in [each for each in tenant.listeners if each.queue_id == queue_id]:
             _discard_all(tenant, listener)
         for message_id in [m for m, its_queue in tenant.messages.items() if its_queue == queue_id]:
@@ -194,27 +230,27 @@ async def _delete_queue(hub: Hub, tenant: Tenant, step: Step) -> None:
 
 async def _add_listener(hub: Hub, tenant: Tenant, step: Step) -> None:
     if queue_id := _pick(tenant.queues, step):
-        name, at = unique("listener"), hub.clock()
+        name = unique("listener")
         listener = await hub.listeners.create(tenant.org_id, queue_id, name, NOWHERE, NOWHERE)
         tenant.listeners.append(listener)
         tenant.history.owing[listener.id] = Owing()
-        tenant.history.count(at, Kind.LISTENER_ADDED, None, queue_id, listener.id, name=name)
+        tenant.history.count(hub.clock(), Kind.LISTENER_ADDED, None, queue_id, listener.id, name=name)
 
 
 async def _update_listener(hub: Hub, tenant: Tenant, step: Step) -> None:
     if tenant.listeners:
         listener = tenant.listeners[step.which % len(tenant.listeners)]
-        key, at = (tenant.org_id, listener.queue_id, listener.id), hub.clock()
+        key = tenant.org_id, listener.queue_id, listener.id
         await hub.listeners.update(*key, status="disabled" if step.many == 1 else "enabled")
-        tenant.history.count(at, Kind.LISTENER_UPDATED, None, *key[1:], name=listener.name)
+        tenant.history.count(hub.clock(), Kind.LISTENER_UPDATED, None, *key[1:], name=listener.name)
 
 
 async def _delete_listener(hub: Hub, tenant: Tenant, step: Step) -> None:
     if tenant.listeners:
         listener = tenant.listeners[step.which % len(tenant.listeners)]
-        key, at = (tenant.org_id, listener.queue_id, listener.id), hub.clock()
+        key = tenant.org_id, listener.queue_id, listener.id
         await hub.listeners.delete(*key)
-        tenant.history.count(at, Kind.LISTENER_DELETED, None, *key[1:], name=listener.name)
+        tenant.history.count(hub.clock(), Kind.LISTENER_DELETED, None, *key[1:], name=listener.name)
         _discard_all(tenant, listener)
 
 
@@ -228,12 +264,14 @@ def _discard_all(tenant: Tenant, listener: Listener) -> None:
 
 async def _send(hub: Hub, tenant: Tenant, step: Step) -> None:
     if queue_id := _pick(tenant.queues, step):
-        at, to = hub.clock(), [each.id for each in tenant.listeners if each.queue_id == queue_id]
+        to = [each.id for each in tenant.listeners if each.queue_id == queue_id]
         sending = [hub.messages.accept(tenant.org_id, queue_id, "{}") for _ in range(step.many)]
         for message_id in await asyncio.gather(*sending):
             tenant.messages[message_id] = queue_id
             tenant.ended[message_id] = dict.fromkeys(to)
-            tenant.history.count(at, Kind.MESSAGE_ADDED, None, queue_id, None, message_id)
+            tenant.history.count(
+                ids.time_of(message_id), Kind.MESSAGE_ADDED, None, queue_id, None, message_id
+            )
             for listener_id in to:
                 tenant.history.owing[listener_id].accepted += 1
                 tenant.history.owing[listener_id].pending.add(message_id)
@@ -265,13 +303,13 @@ def _outcome(hub: Hub, listener: Listener, owed: Owed, step: Step) -> Outcome:
 
 
 async def _end_attempts(hub: Hub, tenant: Tenant, step: Step) -> None:
-    at, ending = hub.clock(), tenant.in_flight[: step.many]
+    ending = tenant.in_flight[: step.many]
     del tenant.in_flight[: step.many]
     await asyncio.gather(*(hub.deliveries.settle(outcome) for outcome in ending))
     for outcome in ending:
         kind = Kind.MESSAGE_PUBLISHED_OK if outcome.attempt.acknowledged else Kind.MESSAGE_PUBLISHED_NOT_OK
         subject = outcome.queue_id, outcome.attempt.listener_id, outcome.message_id
-        tenant.history.count(at, kind, None, *subject)
+        tenant.history.count(hub.clock(), kind, None, *subject)
         _settled(tenant, outcome)
 
 
@@ -311,4 +349,4 @@ _ACTS: dict[str, Act] = {
     "begin_attempts": _begin_attempts,
     "end_attempts": _end_attempts,
 }
-NAMES = (*_ACTS, "restart", "sweep", "reach_edge")
+NAMES = (*_ACTS, "restart", "sweep", "reach_edge", "send_everywhere")

@@ -2,7 +2,6 @@
 
 import asyncio
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from postroom.domain.retry import Policy
 from postroom.service.hub import Hub
 from tests.acceptance.house import until
 from tests.acceptance.receiver import Receiver, answer, held
+from tests.support.home import Home
 from tests.support.hub import Place, opened, place, rows
 from tests.support.workers import delivering, reached
 
@@ -26,9 +26,9 @@ async def switched(hub: Hub, listener: Listener, status: str) -> None:
     await hub.listeners.update(*key, status="enabled" if status == "enabled" else "disabled")
 
 
-async def test_gone_is_asked_no_more_until_it_is_switched_on(tmp_path: Path) -> None:
+async def test_gone_is_asked_no_more_until_it_is_switched_on(home: Home) -> None:
     """410: what is owed waits, also what comes later; then all goes on at once, before its time."""
-    async with opened(tmp_path, policy=SLOW) as hub, Receiver() as receiver, delivering(hub):
+    async with opened(home, policy=SLOW) as hub, Receiver() as receiver, delivering(hub):
         here = await place(hub)
         gone = await here.listener(receiver.on("/gone", answer(410), answer(200)))
         await here.send()
@@ -44,9 +44,9 @@ async def test_gone_is_asked_no_more_until_it_is_switched_on(tmp_path: Path) -> 
         await reached(here, gone, Counts(4, 4))
 
 
-async def test_a_dead_listener_waits_until_it_answers_again(tmp_path: Path) -> None:
+async def test_a_dead_listener_waits_until_it_answers_again(home: Home) -> None:
     """Then at once, also what was to be tried again in an hour."""
-    async with opened(tmp_path, policy=SLOW) as hub, Receiver() as receiver, delivering(hub):
+    async with opened(home, policy=SLOW) as hub, Receiver() as receiver, delivering(hub):
         here = await place(hub)
         dead = await here.listener(receiver.on("/dead", answer(500), answer(200)))
         await here.send()
@@ -61,9 +61,9 @@ async def test_a_dead_listener_waits_until_it_answers_again(tmp_path: Path) -> N
         await reached(here, dead, Counts(4, 4))
 
 
-async def test_a_dead_listener_that_never_lived_is_tried(tmp_path: Path) -> None:
+async def test_a_dead_listener_that_never_lived_is_tried(home: Home) -> None:
     """Its liveness URL may be wrong while its notify URL is right."""
-    async with opened(tmp_path) as hub, Receiver() as receiver, delivering(hub):
+    async with opened(home) as hub, Receiver() as receiver, delivering(hub):
         here = await place(hub)
         listener = await here.listener(receiver.url("/"))
         for _ in range(5):
@@ -72,9 +72,9 @@ async def test_a_dead_listener_that_never_lived_is_tried(tmp_path: Path) -> None
         await reached(here, listener, Counts(1, 1))
 
 
-async def test_a_new_address_holds_from_the_next_attempt_on(tmp_path: Path) -> None:
+async def test_a_new_address_holds_from_the_next_attempt_on(home: Home) -> None:
     """Also for what was tried at the old one."""
-    async with opened(tmp_path, policy=Policy((0, 200), 0)) as hub, Receiver() as receiver, delivering(hub):
+    async with opened(home, policy=Policy((0, 200), 0)) as hub, Receiver() as receiver, delivering(hub):
         here = await place(hub)
         listener = await here.listener(receiver.on("/old", answer(500)))
         await here.send()
@@ -85,9 +85,9 @@ async def test_a_new_address_holds_from_the_next_attempt_on(tmp_path: Path) -> N
         assert len(receiver.got("/old")) == 1
 
 
-async def test_a_change_during_a_long_release_is_not_missed(tmp_path: Path) -> None:
+async def test_a_change_during_a_long_release_is_not_missed(home: Home) -> None:
     """Switched on with much to hasten, moved elsewhere meanwhile: what is sent from then on goes there."""
-    async with opened(tmp_path, policy=SLOW) as hub, Receiver() as receiver:
+    async with opened(home, policy=SLOW) as hub, Receiver() as receiver:
         here, gate = await place(hub), asyncio.Event()
         listener = await here.listener(receiver.on("/old", held(gate)))
         await here.send_many(1_500)
@@ -107,10 +107,10 @@ async def test_a_change_during_a_long_release_is_not_missed(tmp_path: Path) -> N
         assert len(receiver.got("/old")) <= 1
 
 
-async def test_others_have_their_turn_during_a_long_release(tmp_path: Path) -> None:
+async def test_others_have_their_turn_during_a_long_release(home: Home) -> None:
     """What waited goes on a few at a time, and the loop turns in between."""
-    due = "SELECT count(*) FROM deliveries WHERE due_at <= (SELECT max(seen_at) + 60000 FROM processes)"
-    async with opened(tmp_path, policy=SLOW) as hub, Receiver() as receiver:
+    due = "SELECT count(*) FROM deliveries WHERE due_at <= (SELECT max(last_at) + 60000 FROM usage_totals)"
+    async with opened(home, policy=SLOW) as hub, Receiver() as receiver:
         here = await place(hub)
         listener = await here.listener(receiver.on("/", held(asyncio.Event())))
         await here.send_many(2_100)
@@ -123,13 +123,13 @@ async def test_others_have_their_turn_during_a_long_release(tmp_path: Path) -> N
             counted = [0]
             while counted[-1] < 2_100:
                 await asyncio.sleep(0)
-                counted.append(int(rows(tmp_path, due)[0][0]))
+                counted.append(int(rows(home, due)[0][0]))
         assert max(after - before for before, after in pairwise(counted)) <= 500
 
 
-async def test_a_deleted_message_is_not_sent(tmp_path: Path) -> None:
+async def test_a_deleted_message_is_not_sent(home: Home) -> None:
     """While it waits its turn; the next one is."""
-    async with opened(tmp_path) as hub, Receiver() as receiver, delivering(hub, per_listener=1):
+    async with opened(home) as hub, Receiver() as receiver, delivering(hub, per_listener=1):
         here, gate = await place(hub), asyncio.Event()
         listener = await here.listener(receiver.on("/", held(gate)))
         first, doomed, last = [await here.send() for _ in range(3)]
@@ -141,9 +141,9 @@ async def test_a_deleted_message_is_not_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("deleted", ["listener", "queue"])
-async def test_a_deleted_listener_is_sent_nothing_more(tmp_path: Path, deleted: str) -> None:
+async def test_a_deleted_listener_is_sent_nothing_more(home: Home, deleted: str) -> None:
     """What was under way is counted as an attempt and discarded all the same."""
-    async with opened(tmp_path) as hub, Receiver() as receiver, delivering(hub, per_listener=1):
+    async with opened(home) as hub, Receiver() as receiver, delivering(hub, per_listener=1):
         here, gate = await place(hub), asyncio.Event()
         listener = await here.listener(receiver.on("/", held(gate)))
         await here.send_many(3)
@@ -162,9 +162,9 @@ async def test_a_deleted_listener_is_sent_nothing_more(tmp_path: Path, deleted: 
         assert len(receiver.got("/")) == 1
 
 
-async def test_what_a_command_writes_is_delivered(tmp_path: Path) -> None:
+async def test_what_a_command_writes_is_delivered(home: Home) -> None:
     """A listener and messages of another process, once this one is told to look."""
-    async with opened(tmp_path) as hub, opened(tmp_path, series=1) as command, Receiver() as receiver:
+    async with opened(home) as hub, opened(home) as command, Receiver() as receiver:
         async with delivering(hub) as deliver:
             here = await place(command)
             listener = await here.listener(receiver.url("/"))
@@ -177,9 +177,9 @@ async def test_what_a_command_writes_is_delivered(tmp_path: Path) -> None:
         assert len(receiver.got("/")) == 5
 
 
-async def test_looking_everywhere_sends_nothing_twice(tmp_path: Path) -> None:
+async def test_looking_everywhere_sends_nothing_twice(home: Home) -> None:
     """However often another process writes while requests are under way."""
-    async with opened(tmp_path) as hub, Receiver() as receiver, delivering(hub, per_listener=3) as deliver:
+    async with opened(home) as hub, Receiver() as receiver, delivering(hub, per_listener=3) as deliver:
         here, gate = await place(hub), asyncio.Event()
         listener = await here.listener(receiver.on("/", held(gate)))
         await here.send_many(40)

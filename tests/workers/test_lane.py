@@ -1,6 +1,9 @@
 """What a deliverer has in mind about one listener."""
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from postroom.domain.delivery import SHORT, Owed
 from postroom.domain.listener import Listener
@@ -11,11 +14,17 @@ from postroom.workers.lane import MOST_HELD, LaneQueue
 LISTENER = Listener("org", "id", "queue", "name", "http://a/", "http://a/", "whsec_", "enabled", 0, 0)
 
 
-def known(more: bool = False) -> LaneQueue:
+def known(more: bool = False, running: set[str] | None = None) -> LaneQueue:
     """A lane that was looked up and is open."""
-    lane = LaneQueue("org", "id")
-    lane.lane, lane.more = Lane(LISTENER, Liveness()), more
+    lane = LaneQueue("org", "id", running or set(), more)
+    lane.lane = Lane(LISTENER, Liveness())
     return lane
+
+
+def read(lane: LaneQueue, *found: str, asked: int = 10) -> None:
+    """The store is asked for so many, and gives these."""
+    lane.expect()
+    lane.load([Owed(message_id, 0) for message_id in found], asked)
 
 
 def held(lane: LaneQueue) -> list[str]:
@@ -26,8 +35,8 @@ def test_what_is_offered_is_held_in_order() -> None:
     """While there is room and the store holds nothing before it."""
     lane = known()
     for number in range(MOST_HELD + 5):
-        lane.offer(Owed(str(number), 0, b"x"))
-    assert held(lane) == [str(number) for number in range(MOST_HELD)]
+        lane.offer(Owed(f"{number:03}", 0, b"x"))
+    assert held(lane) == [f"{number:03}" for number in range(MOST_HELD)]
     assert lane.more
 
 
@@ -36,8 +45,7 @@ def test_nothing_overtakes_what_is_in_the_store() -> None:
     lane = known(more=True)
     lane.offer(Owed("late", 0, b"x"))
     assert held(lane) == []
-    lane.more = False
-    lane.loading = True
+    lane.expect()
     lane.offer(Owed("later", 0, b"x"))
     assert held(lane) == []
     assert lane.more
@@ -53,26 +61,85 @@ def test_long_data_is_not_held(size: int, data: bytes | None) -> None:
 
 def test_what_is_under_way_is_not_taken_again() -> None:
     """The store gives it, as it is still pending there."""
-    lane = known()
-    lane.running = {"two"}
-    lane.load([Owed("one", 0), Owed("two", 0), Owed("three", 1)], 10)
-    assert held(lane) == ["one", "three"]
+    lane = known(running={"2"})
+    read(lane, "1", "2", "3")
+    assert held(lane) == ["1", "3"]
     assert not lane.more
+
+
+def test_what_was_under_way_is_not_taken_again() -> None:
+    """It ended while the store was being read, which may have begun before."""
+    lane = known(running={"2"})
+    lane.expect()
+    lane.running.discard("2")
+    lane.load([Owed("1", 0), Owed("2", 0)], 10)
+    assert held(lane) == ["1"]
+
+
+def test_what_was_deleted_is_not_taken() -> None:
+    """In memory, and while the store was being read."""
+    lane = known()
+    lane.offer(Owed("0", 0))
+    lane.discard("0")
+    lane.expect()
+    lane.discard("2")
+    lane.load([Owed("1", 0), Owed("2", 0)], 10)
+    assert held(lane) == ["1"]
+
+
+@pytest.mark.parametrize("offered", ["1", "2", "3"])
+def test_what_may_have_been_read_is_left_in_the_store(offered: str) -> None:
+    """The store knew of it, or of a newer one, before this process was told; it may be delivered by now."""
+    lane = known()
+    read(lane, "1", "3")
+    lane.due.clear()
+    read(lane)
+    lane.offer(Owed(offered, 0))
+    assert held(lane) == []
+    assert lane.more
+
+
+def test_what_is_newer_than_all_that_was_read_is_held() -> None:
+    """The store has not given it."""
+    lane = known()
+    read(lane, "1", "3")
+    lane.offer(Owed("4", 0))
+    assert held(lane) == ["1", "3", "4"]
+    assert not lane.more
+
+
+def test_what_is_offered_while_the_store_is_read_is_read_again() -> None:
+    """Whether the first reading has it or not."""
+    lane = known()
+    lane.expect()
+    lane.offer(Owed("2", 0))
+    lane.load([Owed("1", 0), Owed("2", 0)], 10)
+    assert held(lane) == ["1", "2"]
+    assert lane.more
 
 
 def test_as_much_as_was_asked_for_means_more() -> None:
     """Fewer mean that this was all."""
     lane = known()
-    lane.load([Owed("one", 0)], 1)
+    read(lane, "1", asked=1)
     assert lane.more
+    read(lane, "1", asked=2)
+    assert not lane.more
+
+
+def test_a_reading_that_failed_is_made_again() -> None:
+    """Nothing was asked for, as it were, and all of that was given."""
+    lane = known(more=True)
+    lane.expect()
+    lane.load([], 0)
+    assert lane.hungry
 
 
 def test_when_a_request_can_be_made() -> None:
     """Looked up, open, something due, and a place free."""
-    lane = known()
+    lane = known(running={"0"})
     assert not lane.ready(2)
-    lane.due.extend([Owed("one", 0), Owed("two", 0)])
-    lane.running = {"zero"}
+    lane.due.extend([Owed("1", 0), Owed("2", 0)])
     assert lane.ready(2)
     assert not lane.ready(1)
     lane.lane = Lane(LISTENER, Liveness(1, 3, "1000", 0))
@@ -85,14 +152,127 @@ def test_when_the_store_is_asked() -> None:
     """Looked up, open, nothing in memory, the store may hold more, and nobody is asking."""
     lane = known(more=True)
     assert lane.hungry
-    lane.loading = True
+    lane.expect()
+    lane.more = True
     assert not lane.hungry
-    lane.loading = False
-    lane.due.append(Owed("one", 0))
+    lane.load([Owed("1", 0)], 10)
     assert not lane.hungry
-    lane.discard("one")
+    lane.discard("1")
     assert lane.hungry
     lane.more = False
     assert not lane.hungry
     lane.more, lane.lane = True, None
     assert not lane.hungry
+
+
+class Store(RuleBasedStateMachine):
+    """A lane beside a store in which messages are accepted, sent, settled and deleted, in any order.
+
+    Accepting is not at one moment: the store has a message before the lane is told of it, and the lane is
+    told of older ones after newer ones. So is reading: the answer is of the moment when it was asked.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lane = known(more=True)
+        self.pending: list[str] = []
+        self.untold: list[str] = []
+        self.asked: list[str] | None = None
+        self.accepted = 0
+        self.sent: list[str] = []
+        self.deleted: set[str] = set()
+
+    @rule(count=st.integers(1, 3))
+    def accept(self, count: int) -> None:
+        """The store has them; nobody was told."""
+        for _ in range(count):
+            self.accepted += 1
+            self.pending.append(f"{self.accepted:04}")
+            self.untold.append(self.pending[-1])
+
+    @precondition(lambda self: self.untold)
+    @rule(data=st.data())
+    def tell(self, data: st.DataObject) -> None:
+        """The lane, of any one of them."""
+        message_id = data.draw(st.sampled_from(self.untold))
+        self.untold.remove(message_id)
+        if message_id not in self.deleted:
+            self.lane.offer(Owed(message_id, 0))
+
+    @precondition(lambda self: self.lane.hungry)
+    @rule()
+    def ask(self) -> None:
+        """The store, for all that is pending: the answer is on its way."""
+        self.lane.expect()
+        self.asked = list(self.pending)
+
+    @precondition(lambda self: self.asked is not None)
+    @rule(most=st.integers(1, 5))
+    def answer(self, most: int) -> None:
+        """It arrives; at most so many were asked for, besides those under way."""
+        assert self.asked is not None
+        most += len(self.lane.running)
+        self.lane.load([Owed(message_id, 0) for message_id in self.asked[:most]], most)
+        self.asked = None
+
+    @precondition(lambda self: self.lane.ready(4))
+    @rule()
+    def send(self) -> None:
+        """A request is made."""
+        message_id = self.lane.due.popleft().message_id
+        self.lane.running.add(message_id)
+        self.sent.append(message_id)
+
+    @precondition(lambda self: self.lane.running)
+    @rule(data=st.data())
+    def settle(self, data: st.DataObject) -> None:
+        """It was acknowledged, and this is written."""
+        message_id = data.draw(st.sampled_from(sorted(self.lane.running)))
+        if message_id in self.pending:
+            self.pending.remove(message_id)
+        self.lane.running.discard(message_id)
+
+    @precondition(lambda self: self.pending)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        """One that is pending."""
+        message_id = data.draw(st.sampled_from(self.pending))
+        self.pending.remove(message_id)
+        self.deleted.add(message_id)
+        self.lane.discard(message_id)
+
+    @invariant()
+    def nothing_is_sent_twice(self) -> None:
+        """Nor is it about to be."""
+        all_of_them = self.sent + held(self.lane)
+        assert len(set(all_of_them)) == len(all_of_them)
+
+    @invariant()
+    def nothing_deleted_is_about_to_be_sent(self) -> None:
+        """What is deleted leaves the lane."""
+        assert self.deleted.isdisjoint(held(self.lane))
+
+    def teardown(self) -> None:
+        """Everything that was not deleted is sent in the end."""
+        for message_id in self.untold:
+            if message_id not in self.deleted:
+                self.lane.offer(Owed(message_id, 0))
+        while self.asked is not None or self.lane.hungry or self.lane.due:
+            self.finish_some()
+            self.nothing_is_sent_twice()
+        assert {f"{number + 1:04}" for number in range(self.accepted)} <= {*self.sent, *self.deleted}
+
+    def finish_some(self) -> None:
+        """Whatever is to be done next."""
+        if self.asked is not None:
+            self.answer(3)
+        elif not self.lane.due:
+            self.ask()
+        else:
+            self.send()
+            self.pending = [message_id for message_id in self.pending if message_id not in self.lane.running]
+            self.lane.running.clear()
+
+
+TestStore = Store.TestCase
+TestStore.settings = settings(max_examples=200)

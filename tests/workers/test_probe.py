@@ -1,6 +1,6 @@
 """Probing liveness URLs: who, how often, and what it leads to."""
 
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,8 +11,9 @@ from postroom.service.hub import Hub
 from tests.acceptance.house import until
 from tests.acceptance.receiver import Receiver, answer, hanging
 from tests.support.clock import MovingClock
-from tests.support.hub import beside, opened, place, rows
-from tests.support.workers import delivering, probing
+from tests.support.home import Home
+from tests.support.hub import opened, place, rows
+from tests.support.workers import delivering, probing, unwritable
 
 pytestmark = pytest.mark.anyio
 
@@ -29,11 +30,11 @@ async def probed(hub: Hub, listener: Listener, recent: str) -> None:
     await until(lambda: findings(hub, listener), lambda found: found.recent == recent)
 
 
-async def test_the_state_follows_the_answers(tmp_path: Path) -> None:
+async def test_the_state_follows_the_answers(home: Home) -> None:
     """2xx is life; an error status, and a redirect, are not. One probe for each step of the clock."""
     behaviours = answer(200), answer(500), answer(302), answer(404), answer(204)
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub, Receiver() as receiver, probing(hub, BUSY, IDLE):
+    async with opened(home, clock) as hub, Receiver() as receiver, probing(hub, BUSY, IDLE):
         here = await place(hub)
         listener = await here.listener(liveness_url=receiver.on("/live", *behaviours))
         states = []
@@ -45,10 +46,10 @@ async def test_the_state_follows_the_answers(tmp_path: Path) -> None:
         assert {got.method for got in receiver.got("/live")} == {"GET"}
 
 
-async def test_the_busy_are_probed_more_often(tmp_path: Path) -> None:
+async def test_the_busy_are_probed_more_often(home: Home) -> None:
     """What waits or has failed lately is asked every busy interval, the others every idle one."""
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub, Receiver() as receiver, probing(hub, BUSY, IDLE):
+    async with opened(home, clock) as hub, Receiver() as receiver, probing(hub, BUSY, IDLE):
         here, there = await place(hub), await place(hub)
         busy = await here.listener(liveness_url=receiver.url("/busy"))
         failing = await there.listener(liveness_url=receiver.on("/failing", answer(500)))
@@ -64,10 +65,10 @@ async def test_the_busy_are_probed_more_often(tmp_path: Path) -> None:
         assert len(receiver.got("/idle")) == 2
 
 
-async def test_one_that_hangs_holds_up_nobody(tmp_path: Path) -> None:
+async def test_one_that_hangs_holds_up_nobody(home: Home) -> None:
     """It is asked once at a time, while the others are asked as before."""
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub, Receiver() as receiver, probing(hub, BUSY, IDLE):
+    async with opened(home, clock) as hub, Receiver() as receiver, probing(hub, BUSY, IDLE):
         here = await place(hub)
         await here.listener(liveness_url=receiver.on("/hanging", hanging()))
         healthy = await here.listener(liveness_url=receiver.url("/healthy"))
@@ -77,10 +78,10 @@ async def test_one_that_hangs_holds_up_nobody(tmp_path: Path) -> None:
         assert len(receiver.got("/hanging")) == 1
 
 
-async def test_switched_off_is_not_asked(tmp_path: Path) -> None:
+async def test_switched_off_is_not_asked(home: Home) -> None:
     """Nor one that is deleted; switched on again it is."""
     clock = MovingClock()
-    async with opened(tmp_path, clock) as hub, Receiver() as receiver:
+    async with opened(home, clock) as hub, Receiver() as receiver:
         here = await place(hub)
         off = await here.listener(liveness_url=receiver.url("/off"))
         gone = await here.listener(liveness_url=receiver.url("/gone"))
@@ -96,15 +97,15 @@ async def test_switched_off_is_not_asked(tmp_path: Path) -> None:
             await receiver.received("/off")
 
 
-async def test_findings_survive_a_restart(tmp_path: Path) -> None:
+async def test_findings_survive_a_restart(home: Home) -> None:
     """So does the time of the last probe: a restart does not ask everybody at once."""
     clock = MovingClock()
     async with Receiver() as receiver:
-        async with opened(tmp_path, clock) as hub, probing(hub, BUSY, IDLE):
+        async with opened(home, clock) as hub, probing(hub, BUSY, IDLE):
             here = await place(hub)
             listener = await here.listener(liveness_url=receiver.url("/old"))
             await probed(hub, listener, "1")
-        async with opened(tmp_path, clock) as hub, probing(hub, BUSY, IDLE):
+        async with opened(home, clock) as hub, probing(hub, BUSY, IDLE):
             fresh = await hub.listeners.create(
                 here.org_id, here.queue_id, "fresh", receiver.url("/"), receiver.url("/fresh")
             )
@@ -114,9 +115,9 @@ async def test_findings_survive_a_restart(tmp_path: Path) -> None:
             await probed(hub, listener, "11")
 
 
-async def test_death_holds_deliveries_and_life_releases_them(tmp_path: Path) -> None:
+async def test_death_holds_deliveries_and_life_releases_them(home: Home) -> None:
     """Prober and deliverer together: what waits for a dead receiver goes as soon as it answers."""
-    async with opened(tmp_path, policy=Policy((0, 3_600_000), 0)) as hub, Receiver() as receiver:
+    async with opened(home, policy=Policy((0, 3_600_000), 0)) as hub, Receiver() as receiver:
         here = await place(hub)
         live = receiver.on("/live", answer(200), answer(500))
         listener = await here.listener(receiver.on("/notify", answer(500), answer(200)), live)
@@ -134,15 +135,15 @@ async def test_death_holds_deliveries_and_life_releases_them(tmp_path: Path) -> 
             assert (await here.counts(listener)).pending == 1
 
 
-async def test_a_store_that_takes_nothing_ends_no_probing(tmp_path: Path) -> None:
+async def test_a_store_that_takes_nothing_ends_no_probing(home: Home) -> None:
     """What was found meanwhile is lost, and found again."""
-    async with opened(tmp_path) as hub, Receiver() as receiver:
+    async with opened(home) as hub, Receiver() as receiver:
         here = await place(hub)
         listener = await here.listener(liveness_url=receiver.url("/live"))
-        with beside(tmp_path) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with ExitStack() as meanwhile:
+            meanwhile.enter_context(unwritable(home))
             async with probing(hub, 10, 10):
                 await receiver.received("/live", 2)
-                assert rows(tmp_path, "SELECT count(*) FROM liveness") == [(0,)]
-                other.execute("COMMIT")
+                assert rows(home, "SELECT count(*) FROM liveness") == [(0,)]
+                meanwhile.close()
                 await until(lambda: findings(hub, listener), lambda found: found.success_count > 0)

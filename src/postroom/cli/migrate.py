@@ -58,8 +58,8 @@ def _distribute(settings: "Settings", as_json: bool) -> None:
     applied = asyncio.run(drivers.distribute(settings.address, system_clock, done))
     if as_json:
         show_json({"applied": _listed(applied), "distributed": distributed})
-    else:
-        say("\n".join(filter(None, [_told(applied), "" if distributed else "All tables are distributed."])))
+    elif applied or not distributed:
+        say(_told(applied) or "The database is up to date, and distributed.")
 
 
 def _listed(applied: "Sequence[Migration]") -> list[dict[str, object]]:

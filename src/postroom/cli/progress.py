@@ -45,12 +45,10 @@ class Bars(Silent):
     def begin(self, totals: dict[str, int]) -> None:
         """The tables, and how many rows each has."""
         for name, rows in totals.items():
-            self._tasks[name] = self._bars.add_task(name, total=rows, start=False)
+            self._tasks[name] = self._bars.add_task(name, total=rows)
 
     def reached(self, table: str, rows: int) -> None:
         """So many of them are copied."""
-        if rows == 0:
-            self._bars.start_task(self._tasks[table])
         self._bars.update(self._tasks[table], completed=rows)
 
 

@@ -12,6 +12,7 @@ _SHAPE = re.compile(r"[-0-9A-Z_a-z]{21}")
 _CHANCE_BITS = 78
 LATEST = (1 << 48) - 2  # ms; the last time that an id can carry, and one after it
 _STEP_BITS = 32
+_MOST_KEPT = 1_000  # milliseconds
 
 
 def _encode(number: int) -> str:
@@ -56,3 +57,24 @@ class IdSource:
             number = self._last + 1 + self._random_bits(_STEP_BITS)
         self._last = number
         return _encode(number)
+
+
+class IdSources:
+    """A source for each millisecond, so that an id bears the time it was minted for, and no later one.
+
+    Of commits under way at once, the one that was begun first need not come first; their ids rise all the
+    same, and those of one millisecond in the order of minting.
+    """
+
+    def __init__(self) -> None:
+        self._random_bits = random.Random().getrandbits  # noqa: S311
+        self._recent: dict[int, IdSource] = {}
+
+    def of(self, at: int) -> IdSource:
+        """The source of ids for the time `at`, ms, and for no other one."""
+        source = self._recent.get(at)
+        if source is None:
+            source = self._recent[at] = IdSource(self._random_bits)
+            if len(self._recent) > _MOST_KEPT:
+                del self._recent[next(iter(self._recent))]
+        return source

@@ -5,8 +5,8 @@ after an interruption first compares, row by row, what came to the target before
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -14,7 +14,7 @@ import msgspec
 
 from postroom.domain.clock import SECOND, Clock
 from postroom.domain.database import without_password
-from postroom.domain.errors import NotFound, StoreError
+from postroom.domain.errors import NotFound, StoreError, Unavailable
 from postroom.service.audit import Audit, Difference
 from postroom.store import copies, drivers, steps
 from postroom.store.copying import PIECE, TABLES, Piece, Table, Tables, open_tables
@@ -147,11 +147,25 @@ async def opened(source: str, target: str, clock: Clock, piece: Piece = PIECE) -
         StoreError: one of them cannot be used for this.
         Unavailable: one of them is busy, full or out of reach.
     """
+    source, target = _settled(source), _settled(target)
     async with AsyncExitStack() as stack:
-        theirs = await _source(stack, _settled(source))
-        ours = await _target(stack, _settled(target), theirs, clock)
-        await _begin(theirs, ours, clock)
+        with _about(_name(source)):
+            theirs = await _source(stack, source)
+        with _about(_name(target)):
+            ours = await _target(stack, target, theirs, clock)
+            await _begin(theirs, ours, clock)
         yield Copy(theirs, ours, clock, piece)
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Where it is not said yet, says which of the two databases an error is about."""
+    try:
+        yield
+    except (StoreError, Unavailable) as error:
+        if name in error.detail:
+            raise
+        raise type(error)(f"{name}: {error.detail}") from error
 
 
 async def _source(stack: AsyncExitStack, address: str) -> Side:
@@ -175,9 +189,9 @@ async def _target(stack: AsyncExitStack, address: str, source: Side, clock: Cloc
     if await tables.identity() == await source.tables.identity():
         raise StoreError(f"{source.name} and {name} are the same database; give two")
     await tables.claim()
-    if await tables.schema() == 0:
-        await drivers.migrate(address, clock)
-    _check_schema(name, await tables.schema())
+    if newest := await tables.schema():
+        _check_schema(name, newest)
+    await drivers.migrate(address, clock)
     return await _side(stack, name, address, tables)
 
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 from postroom.domain.clock import HeldClock
-from postroom.domain.ids import IdSource
+from postroom.domain.ids import IdSources
 from postroom.domain.retry import Policy
 from postroom.service.api_keys import ApiKeys
 from postroom.service.audit import Audit
@@ -43,7 +43,7 @@ class Hub:
         self.database = database
         self.clock = clock
         self.outbox = Outbox()
-        self.ledger = Ledger(database, clock, IdSource, holder, lease, flushers)
+        self.ledger = Ledger(database, clock, IdSources(), holder, lease, flushers)
         self.membership = Membership(database, self.ledger, clock, holder, lease)
         self.directory = Directory(database)
         self.api_keys = ApiKeys(self.ledger, database, self.directory, clock)
@@ -65,13 +65,13 @@ class Hub:
         # A millisecond later, so that ids minted from now on are above all that were.
         self.clock.hold(await usage.last_time(self.database) + 1)
 
-    async def revision(self) -> int:
-        """A number that changes when another process changes what this one has in memory.
+    async def revision(self) -> tuple[int, int]:
+        """Numbers that change when another process changes what this one has in memory.
 
         Raises:
             Unavailable: the database cannot be read.
         """
         version = await self.database.version()
         if version is None:
-            return await processes.foreign_revision(self.database, self.ledger.holders)
-        return version
+            version = await processes.foreign_revision(self.database, self.ledger.holders)
+        return version, self.ledger.taken

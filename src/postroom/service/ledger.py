@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from postroom.domain.clock import HeldClock
 from postroom.domain.errors import PostroomError, Unavailable
-from postroom.domain.ids import IdSource
+from postroom.domain.ids import IdSource, IdSources
 from postroom.domain.listener import Counts
 from postroom.domain.usage import Kind, Segment, UsageEvent
 from postroom.service.series import Hold, Series
@@ -84,7 +84,7 @@ class Committed(NamedTuple):
 class Writer:
     """Commits one transaction after another, and counts what they tell in a series of its own."""
 
-    def __init__(self, database: Database, clock: HeldClock, ids: IdSource, series: Series) -> None:
+    def __init__(self, database: Database, clock: HeldClock, ids: IdSources, series: Series) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
@@ -95,7 +95,8 @@ class Writer:
         """As `Ledger.commit`; where it is known that something `counts`, what is inserted goes together."""
 
         async def transaction(tx: Transaction) -> tuple[T, Committed]:
-            entry = Entry(tx, self._clock(), self._ids)
+            at = self._clock()
+            entry = Entry(tx, at, self._ids.of(at))
             hold = await self.series.hold(tx, entry.at) if counts else None
             return await body(entry), await self._count(entry, hold)
 
@@ -136,23 +137,16 @@ class Ledger:
     """Commits facts, as `holder` of the series of running totals that it writes; `lease` is in ms.
 
     A database that takes one transaction at a time is given one writer, any other one for each of its
-    `flushers` and one for all that is not gathered. Each has its own source of `ids`: one that they shared
-    would give a commit ids of a later time, when another one that was begun after it came first.
+    `flushers` and one for all that is not gathered.
     """
 
     def __init__(
-        self,
-        database: Database,
-        clock: HeldClock,
-        ids: Callable[[], IdSource],
-        holder: str,
-        lease: int,
-        flushers: int,
+        self, database: Database, clock: HeldClock, ids: IdSources, holder: str, lease: int, flushers: int
     ) -> None:
         self._database = database
         several = flushers if database.channel is None else flushers + 1
         series = [Series(f"{holder}.{number}", lease) for number in range(several)]
-        self._writers = [Writer(database, clock, ids(), each) for each in series]
+        self._writers = [Writer(database, clock, ids, each) for each in series]
         self._flushers = flushers
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
@@ -163,6 +157,11 @@ class Ledger:
     def holders(self) -> list[str]:
         """The names under which this process holds series."""
         return [writer.series.holder for writer in self._writers]
+
+    @property
+    def taken(self) -> int:
+        """How often this process has taken a series, and what others had counted in it."""
+        return sum(writer.series.taken for writer in self._writers)
 
     def newest(self, org_id: str) -> Segment | None:
         """The totals that this process wrote last for an organization; a new object for each commit."""

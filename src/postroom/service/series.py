@@ -24,6 +24,7 @@ class Series:
 
     def __init__(self, holder: str, lease: int) -> None:
         self.holder = holder
+        self.taken = 0  # how often one was taken that this writer did not write just before
         self._lease = lease
         self._held: Hold | None = None
 
@@ -45,6 +46,8 @@ class Series:
     def committed(self, hold: Hold, written: dict[str, Segment]) -> None:
         """The transaction is durable, with these newest segments."""
         hold.newest.update(written)
+        if hold is not self._held:
+            self.taken += 1
         self._held = hold
 
     def doubt(self) -> None:

@@ -1,9 +1,9 @@
 """Citus: the big tables are distributed by organization, the small ones are on every node.
 
-Citus does not distribute a table while a foreign key joins it to one that is not distributed yet. So all foreign
-keys are dropped first and added again at the end; what they are is read off the migrations. An interruption
-leaves a database without some of them, which nobody may use: `migrations` becomes a reference table before
-anything else happens, and whoever finds it so finishes the work.
+Citus does not distribute a table while a foreign key joins it to one that is not distributed yet. So all
+foreign keys are dropped first and added again at the end; what they are is read off the migrations. An
+interruption leaves a database without some of them, which nobody may use: `migrations` becomes a reference
+table before anything else happens, and whoever finds it so finishes the work.
 
 Rules: https://docs.citusdata.com/en/stable/develop/reference_ddl.html
 """
@@ -53,7 +53,7 @@ _PLACES = """
         WHEN p.partmethod = 'n' AND p.colocationid = 0 THEN NULL
         WHEN p.partmethod = 'h' AND column_to_column_name(p.logicalrelid, p.partkey) = 'org_id'
             AND p.colocationid = (
-                SELECT m.colocationid FROM pg_dist_partition AS m WHERE m.logicalrelid = to_regclass('messages')
+                SELECT colocationid FROM pg_dist_partition WHERE logicalrelid = to_regclass('messages')
             ) THEN 'distributed'
         ELSE 'otherwise'
     END
@@ -106,8 +106,8 @@ async def enable(connection: Connection) -> None:
         await connection.execute("CREATE EXTENSION IF NOT EXISTS citus")
     except asyncpg.PostgresError as error:
         raise StoreError(
-            f"the extension citus cannot be created ({error}); shared_preload_libraries must begin with citus,"
-            " and a superuser may have to run CREATE EXTENSION citus in this database"
+            f"the extension citus cannot be created ({error}); shared_preload_libraries must begin with"
+            " citus, and a superuser may have to run CREATE EXTENSION citus in this database"
         ) from error
 
 
@@ -225,7 +225,7 @@ async def _add(connection: Connection, schema: Schema) -> None:
 
 
 async def _forget_what_was_copied(connection: Connection, schema: Schema) -> None:
-    """Citus copies rows to the shards, and leaves the old ones on the coordinator's disk, where none sees them."""
+    """Citus copies rows to the shards, and leaves the old ones on the disk, where nobody sees them."""
     for table in schema.tables:
         if await connection.fetchval("SELECT pg_relation_size($1::text::regclass)", table):
             await connection.execute(

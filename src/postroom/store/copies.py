@@ -11,7 +11,9 @@ async def refuse_unfinished(reader: Reader) -> None:
         StoreError: a copy into it was begun and is not finished.
     """
     for source in await unfinished(reader):
-        raise StoreError(f"the copy from {source} into this database is not finished; run it again")
+        raise StoreError(
+            f"the copy from {source} into this database is not finished; run the same postroom copy again"
+        )
 
 
 async def unfinished(reader: Reader) -> list[str]:

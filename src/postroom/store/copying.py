@@ -36,7 +36,7 @@ _REFER_TO_THEMSELVES = {"organizations"}
 class Piece(NamedTuple):
     """The most that is read and written at once; whichever is reached first ends it."""
 
-    rows: int = 2_000
+    rows: int = 5_000
     size: int = 8 << 20  # bytes, about
 
 

@@ -80,7 +80,7 @@ async def migrate(
 
 
 async def distribute(address: str, clock: Clock, done: Callable[[str], None]) -> list[Migration]:
-    """Bring the database to this version's schema, and distribute its tables over the nodes of a Citus cluster.
+    """Bring the database to this version's schema, and distribute its tables over the nodes of Citus.
 
     `done` is told the name of each table; answers the migrations that were applied.
 

@@ -19,6 +19,7 @@ from postroom.store.trouble import explained, is_lost, passes, translated
 ACQUIRE_WITHIN = 3.0  # seconds
 CONNECT_WITHIN = 3.0
 ANSWER_WITHIN = 20.0
+_AS_LONG_AS_IT_TAKES = 1e6
 _PAUSES = (0.005, 0.02, 0.1, 0.3)
 _SETTINGS = {
     "application_name": "postroom",
@@ -53,15 +54,17 @@ class PostgresTransaction:
     server are what a transaction costs.
     """
 
-    def __init__(self, connection: Connection, statements: "Statements") -> None:
+    def __init__(self, connection: Connection, statements: "Statements", within: float | None = None) -> None:
         self._connection = connection
         self._statements = statements
+        self._within = within  # seconds; None is what the connection was told
         self._inserts: dict[str, tuple[str, Columns]] = {}  # by table
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query."""
         await self.flush()
-        return cast(list[Row], await self._connection.fetch(self._statements.sql[query], *params))
+        sql = self._statements.sql[query]
+        return cast(list[Row], await self._connection.fetch(sql, *params, timeout=self._within))
 
     async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
         """The rows of the query for all rows of parameters, asked for in one statement."""
@@ -161,7 +164,8 @@ class PostgresDatabase:
         with translated():
             pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=0,  # a floor would be restored by the pool itself, with a traceback for each failure
+                init_size=1,
                 max_size=connections,
                 timeout=CONNECT_WITHIN,
                 command_timeout=ANSWER_WITHIN,
@@ -213,7 +217,7 @@ class PostgresDatabase:
         async def attempt(connection: Connection) -> T:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await connection.execute("SET LOCAL statement_timeout = 0")
-                return await body(PostgresTransaction(connection, self._statements))
+                return await body(PostgresTransaction(connection, self._statements, _AS_LONG_AS_IT_TAKES))
 
         return await self._again(attempt)
 
@@ -257,7 +261,8 @@ class PostgresDatabase:
                 connection.terminate()
             raise
         finally:
-            await self._pool.release(connection)
+            with suppress(TimeoutError):  # what the server is still doing then, it does for nobody
+                await self._pool.release(connection)
 
 
 async def _roll_back(begun: Any) -> None:

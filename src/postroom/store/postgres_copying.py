@@ -50,7 +50,7 @@ class PostgresTables:
         with translated():
             for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
                 await connection.execute(f"SET {name} = 0")
-            await connection.execute("SET lock_timeout = '10s'")
+            await connection.execute("SET lock_timeout = '5s'")
         return cls(connection)
 
     async def identity(self) -> tuple[object, ...]:
@@ -73,10 +73,12 @@ class PostgresTables:
             await self._connection.execute(f"LOCK TABLE {names} IN SHARE MODE")
 
     async def claim(self) -> None:
-        """Keep other copies away."""
+        """Keep other copies away; one that was killed is gone in a moment."""
         with translated():
-            if not await self._connection.fetchval("SELECT pg_try_advisory_lock($1)", _COPYING):
-                raise StoreError("another postroom copy into the same database is under way")
+            try:
+                await self._connection.execute("SELECT pg_advisory_lock($1)", _COPYING)
+            except asyncpg.LockNotAvailableError as error:
+                raise StoreError("another postroom copy into the same database is under way") from error
 
     async def table(self, name: str) -> Table:
         """One as it is declared."""

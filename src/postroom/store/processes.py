@@ -54,8 +54,10 @@ async def release_series(tx: Transaction, holders: Collection[str]) -> None:
 
 
 async def renew(tx: Transaction, process: str, until: int) -> None:
-    """The process serves until the time `until`, ms."""
-    await tx.execute("renew_process", process, until)
+    """The process serves until the time `until`, ms; where others took it for dead, it has lost its slots."""
+    if not await tx.fetch("renew_process", process, until):
+        await tx.execute("release_slots", process)
+        await tx.execute("add_process", process, until)
 
 
 async def leave(tx: Transaction, process: str) -> None:

@@ -103,7 +103,8 @@ class SqliteTransaction:
 
     async def execute_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
         """Run the query for each row of parameters."""
-        self._connection.executemany(self._sql[query], rows)
+        for _ in self._connection.executemany(self._sql[query], rows):
+            pass  # where a query answers rows, the next one runs when they are read
 
 
 class SqliteDatabase:

@@ -168,8 +168,7 @@ class Deliver:
         except Unavailable:
             self._stale.add(key)
             raise
-        if key not in self._stale:  # else it has changed again meanwhile
-            self._learn(key, known)
+        self._learn(key, known)
 
     async def _look_up_all(self) -> None:
         self._all_stale = False
@@ -182,7 +181,7 @@ class Deliver:
         except Unavailable:
             self._all_stale = True
             raise
-        for key in (found.keys() | self._lanes.keys()) - self._stale:  # those have changed meanwhile
+        for key in found.keys() | self._lanes.keys():
             self._learn(key, found.get(key), key in waiting)
 
     def _learn(self, key: Key, known: Lane | None, waiting: bool = True) -> None:
@@ -195,7 +194,8 @@ class Deliver:
             return
         lane = self._lanes.get(key) or self._new_lane(key, more=False)
         reopened = lane.closed and known.open
-        lane.lane, lane.closed, lane.more = known, not known.open, lane.more or waiting
+        lane.lane = None if key in self._stale else known  # where it has changed again meanwhile
+        lane.closed, lane.more = not known.open, lane.more or waiting
         if reopened:
             self._start(self._hasten(lane))
         self._consider(lane)

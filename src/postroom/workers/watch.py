@@ -23,7 +23,7 @@ class Watch:
         self._pause = pause
         self._hub = hub
         self._deliver = deliver
-        self._seen: int | None = None
+        self._seen: object = None
 
     async def run(self) -> None:
         """Watch until cancelled."""

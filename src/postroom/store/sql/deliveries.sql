@@ -3,12 +3,12 @@ INSERT INTO deliveries (org_id, message_id, listener_id, state, attempts, due_at
 
 -- retry_delivery: a failed attempt that another one follows; the row only while it waited for this one
 UPDATE deliveries SET attempts = $4, due_at = $5
-WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state = 0 AND attempts = $4 - 1
+WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state < 1 AND attempts = $4 - 1
 RETURNING message_id, listener_id;
 
 -- end_delivery: delivered or failed for good; the row only while it waited for this attempt
 UPDATE deliveries SET attempts = $4, state = $5, ended_at = $6
-WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state = 0 AND attempts = $4 - 1
+WHERE org_id = $1 AND message_id = $2 AND listener_id = $3 AND state < 1 AND attempts = $4 - 1
 RETURNING message_id, listener_id;
 
 -- insert_attempt: one request made
@@ -36,13 +36,13 @@ ORDER BY due_at LIMIT 1;
 
 -- hasten_deliveries: some that wait for a later time become due
 UPDATE deliveries SET due_at = $3
-WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND message_id IN (
+WHERE org_id = $1 AND listener_id = $2 AND state < 1 AND message_id IN (
     SELECT message_id FROM deliveries
     WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND due_at > $3 ORDER BY due_at LIMIT $4
 ) RETURNING message_id;
 
 -- discard_of_message: whoever still waits for it waits no more
-UPDATE deliveries SET state = 3, ended_at = $3 WHERE org_id = $1 AND message_id = $2 AND state = 0
+UPDATE deliveries SET state = 3, ended_at = $3 WHERE org_id = $1 AND message_id = $2 AND state < 1
 RETURNING listener_id;
 
 -- missed: the newest deliveries of a listener whose schedule is used up
@@ -51,7 +51,7 @@ WHERE org_id = $1 AND listener_id = $2 AND state = 2 ORDER BY message_id DESC LI
 
 -- discard_some_deliveries: a few of a deleted listener
 UPDATE deliveries SET state = 3, ended_at = $3
-WHERE org_id = $1 AND listener_id = $2 AND state = 0 AND message_id IN (
+WHERE org_id = $1 AND listener_id = $2 AND state < 1 AND message_id IN (
     SELECT message_id FROM deliveries
     WHERE org_id = $1 AND listener_id = $2 AND state = 0 ORDER BY due_at LIMIT $4
 ) RETURNING message_id;

@@ -30,7 +30,7 @@ SELECT m.id, CASE WHEN count(d.state) FILTER (WHERE d.state = 0) = 0 THEN coales
 FROM (
     SELECT org_id, id FROM messages WHERE org_id = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT $4
 ) AS m
-LEFT JOIN deliveries AS d ON d.org_id = m.org_id AND d.message_id = m.id
+LEFT JOIN deliveries AS d ON d.org_id = $1 AND d.message_id = m.id
 GROUP BY m.org_id, m.id ORDER BY m.id;
 
 -- message_data: what is to be sent

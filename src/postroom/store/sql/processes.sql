@@ -27,9 +27,11 @@ UPDATE series SET revision = revision + 1 WHERE number = $1;
 -- list_revisions: numbers that grow with every change of keys, queues or listeners, by who made it
 SELECT holder, revision FROM series;
 
--- renew_process: it serves, and will until its time has passed
-INSERT INTO processes (id, expires_at) VALUES ($1, $2)
-ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at;
+-- renew_process: it will serve until its time has passed; a row while it was known to serve
+UPDATE processes SET expires_at = $2 WHERE id = $1 RETURNING id;
+
+-- add_process: it serves, and will until its time has passed
+INSERT INTO processes (id, expires_at) VALUES ($1, $2);
 
 -- delete_process: it serves no more
 DELETE FROM processes WHERE id = $1;

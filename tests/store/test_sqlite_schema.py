@@ -1,6 +1,8 @@
-"""Numbered migrations."""
+"""Bringing a SQLite file to this version's schema."""
 
+import re
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,10 +10,17 @@ import apsw
 import pytest
 
 from postroom.domain.errors import StoreError, Unavailable
-from postroom.store.migrate import Migration, known, migrate
+from postroom.store.sqlite_schema import migrate
+from postroom.store.steps import JOURNAL, Migration, known
 from tests.support.clock import NOON, MovingClock
 
 CLOCK = MovingClock()
+# As version 0.1 wrote it.
+FIRST_JOURNAL = """
+    CREATE TABLE IF NOT EXISTS migrations (
+        number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL
+    ) STRICT
+"""
 
 
 def schema(path: Path) -> list[tuple[str, ...]]:
@@ -25,6 +34,11 @@ def schema(path: Path) -> list[tuple[str, ...]]:
         connection.close()
 
 
+def spoken(declared: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The same without the white space, which a column added later does not keep."""
+    return [(*row[:3], re.sub(r"\s+", "", row[3] or "")) for row in declared]
+
+
 def journal(path: Path) -> list[tuple[int, str, int]]:
     """The migrations that the file says it has had."""
     connection = apsw.Connection(str(path))
@@ -34,13 +48,15 @@ def journal(path: Path) -> list[tuple[int, str, int]]:
         connection.close()
 
 
-def older_file(path: Path, steps: list[Migration], journal_sql: str) -> None:
-    """A file as the version left it that knew only these steps."""
+def older_file(path: Path, steps: Sequence[Migration]) -> None:
+    """A file as the version left it that knew only these steps; the first one kept a shorter journal."""
     connection = apsw.Connection(str(path))
-    connection.execute(journal_sql)
+    connection.execute(FIRST_JOURNAL if len(steps) == 1 else JOURNAL)
     for step in steps:
         connection.execute(step.sql)
-        connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (step.number, step.name, 1))
+        values = step.number, step.name, 1, step.oldest
+        marks = ", ".join("?" * (3 if len(steps) == 1 else 4))
+        connection.execute(f"INSERT INTO migrations VALUES ({marks})", values[: marks.count("?")])
     connection.close()
 
 
@@ -52,22 +68,14 @@ def changed(path: Path, sql: str) -> bytes:
     return path.read_bytes()
 
 
-def test_numbers_follow_one_another() -> None:
-    """0001, 0002 and so on, each with a name and a first line that says what it is for."""
-    steps = known()
-    assert [step.number for step in steps] == list(range(1, len(steps) + 1))
-    assert all(step.name and step.sql.startswith("-- ") for step in steps)
-
-
 @pytest.mark.parametrize("had", range(len(known()) + 1))
 def test_fresh_equals_upgraded(tmp_path: Path, had: int) -> None:
     """A file that had the first steps long ago and gets the others now ends as a new file does."""
     fresh, upgraded = tmp_path / "fresh.db", tmp_path / "upgraded.db"
-    assert migrate(fresh, CLOCK) == known()
-    (journal_sql,) = [sql for _, name, _, sql in schema(fresh) if name == "migrations"]
-    older_file(upgraded, known()[:had], journal_sql)
-    assert migrate(upgraded, CLOCK) == known()[had:]
-    assert schema(upgraded) == schema(fresh)
+    assert tuple(migrate(fresh, CLOCK)) == known()
+    older_file(upgraded, known()[:had])
+    assert tuple(migrate(upgraded, CLOCK)) == known()[had:]
+    assert spoken(schema(upgraded)) == spoken(schema(fresh))
     assert [row[:2] for row in journal(upgraded)] == [row[:2] for row in journal(fresh)]
 
 
@@ -77,7 +85,7 @@ def test_one_step_at_a_time_equals_all_at_once(tmp_path: Path) -> None:
     migrate(fresh, CLOCK)
     for step in known():
         changed(stepwise, step.sql)
-    assert [row for row in schema(fresh) if row[1] != "migrations"] == schema(stepwise)
+    assert [row for row in schema(fresh) if row[2] != "migrations"] == schema(stepwise)
 
 
 def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
@@ -96,25 +104,31 @@ def refuse() -> None:
 
 def test_whoever_may_not_change_the_schema_is_asked_first(tmp_path: Path) -> None:
     """Beside a server an existing schema is left alone; a new file is nobody's."""
-    if len(known()) > 1:
-        migrate(tmp_path / "fresh.db", CLOCK)
-        (journal_sql,) = [sql for _, name, _, sql in schema(tmp_path / "fresh.db") if name == "migrations"]
-        older_file(tmp_path / "old.db", known()[:1], journal_sql)
-        with pytest.raises(StoreError, match="not now"):
-            migrate(tmp_path / "old.db", CLOCK, refuse)
-        assert len(journal(tmp_path / "old.db")) == 1
-    assert migrate(tmp_path / "new.db", CLOCK, refuse) == known()
+    older_file(tmp_path / "old.db", known()[:1])
+    with pytest.raises(StoreError, match="not now"):
+        migrate(tmp_path / "old.db", CLOCK, refuse)
+    assert len(journal(tmp_path / "old.db")) == 1
+    assert tuple(migrate(tmp_path / "new.db", CLOCK, refuse)) == known()
 
 
 def test_a_newer_database_is_refused_and_untouched(tmp_path: Path) -> None:
     """The sentence names both versions, and no byte of the file changes."""
     path, newer = tmp_path / "postroom.db", len(known()) + 1
     migrate(path, CLOCK)
-    before = changed(path, f"INSERT INTO migrations VALUES ({newer}, 'of_the_future', 1)")
+    before = changed(path, f"INSERT INTO migrations VALUES ({newer}, 'of_the_future', 1, {newer})")
     with pytest.raises(StoreError, match=rf"newer Postroom .*schema.* {newer},.* knows {newer - 1}\b"):
         migrate(path, CLOCK)
     assert path.read_bytes() == before
     assert sorted(found.name for found in tmp_path.iterdir()) == ["postroom.db"]
+
+
+def test_a_newer_database_that_this_version_can_work_with_is_left_as_it_is(tmp_path: Path) -> None:
+    """A rolling upgrade: the newer program has changed the schema, and this one is started once more."""
+    path, newer = tmp_path / "postroom.db", len(known()) + 1
+    migrate(path, CLOCK)
+    before = changed(path, f"INSERT INTO migrations VALUES ({newer}, 'of_the_future', 1, {newer - 1})")
+    assert migrate(path, CLOCK, refuse) == []
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"no database " * 1_000, b"SQLite format 3\x00" + b"\xff" * 5_000])

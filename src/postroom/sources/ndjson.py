@@ -1,0 +1,189 @@
+"""Postroom's own format: an activity in JSON on each line, or a JSON array of them.
+
+`{"message_id": "m-1", "at": 1700000000000, "person": "p-7", "space": "s-3", "direct": false}`
+
+Required: `message_id` (unique within its source), `at` (ms since the epoch, UTC, from 1990 to 2100),
+`person` and `space` (ids of 1 to 1000 characters), `direct` (true between two people). Optional: `source` (up to
+100 characters; else that of the whole import), `client` ("desktop", "mobile", "other", "unknown", or their
+numbers 1, 2, 3, 0), `files`, `file_bytes`, `files_of_unknown_size`, `video`, `audio`, `recording`, `by_bot`,
+`system`. Unknown fields are an error, and nothing is converted: "1" is no number.
+
+`{"deleted": true, "message_id": "m-1", "at": 1700000009000}` marks a message as deleted; `at`, when it was,
+and `source` may be left out.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+
+from postroom.domain.activity import (
+    Activity,
+    ByteCount,
+    Client,
+    Damaged,
+    Deletion,
+    FileCount,
+    Id,
+    Record,
+    Time,
+)
+from postroom.sources.archive import Archive
+from postroom.sources.json_stream import CHUNK, Fault, JsonStream, Read
+from postroom.sources.records import Batch, Form, guarded, in_lines, in_list, outline
+
+NAME = "ndjson"
+EXPECTED = (
+    'lines of JSON (.ndjson, .jsonl), each an activity with "message_id", "at", "person", "space" and '
+    '"direct", or one JSON array of them.'
+)
+LONGEST_LINE = 1 << 20
+_NAMED = {
+    "unknown": Client.UNKNOWN,
+    "desktop": Client.DESKTOP,
+    "mobile": Client.MOBILE,
+    "other": Client.OTHER,
+}
+_CLIENTS: dict[str | int, Client] = {}
+for _client in Client:
+    _CLIENTS[_client.name.lower()] = _CLIENTS[int(_client)] = _client
+_DELETED = re.compile(rb'"deleted"\s*:\s*true\b')
+
+Source = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A line, or an item of the array (counted from 1), that is no activity, and what to mend."""
+
+    line: int
+    detail: str
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    message_id: Id
+    at: Time
+    person: Id
+    space: Id
+    direct: bool
+    source: Source | None = None
+    client: Literal["unknown", "desktop", "mobile", "other", 0, 1, 2, 3] = "unknown"
+    files: FileCount = 0
+    file_bytes: ByteCount = 0
+    files_of_unknown_size: FileCount = 0
+    video: bool = False
+    audio: bool = False
+    recording: bool = False
+    by_bot: bool = False
+    system: bool = False
+    deleted: bool = False
+
+
+class _Deletion(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    message_id: Id
+    deleted: bool
+    at: Time | None = None
+    source: Source | None = None
+
+
+_LINE = msgspec.json.Decoder(_Line).decode
+_DELETION = msgspec.json.Decoder(_Deletion).decode
+
+
+def _one(raw: bytes) -> _Line | _Deletion:
+    try:
+        return _LINE(raw)
+    except msgspec.ValidationError:
+        if _DELETED.search(raw) is None:
+            raise
+        return _DELETION(raw)
+
+
+_FORM = Form[_Line | _Deletion](_Line, _one)
+
+
+def numbered(read: Read, source: str) -> Iterator[Activity | Deletion | Rejected]:
+    """What text in this format says, in its order; `source` is that of lines which name none."""
+    first = read(CHUNK)
+    rest = _rejoined(first, read)
+    for number, batch in _batches(first, rest):
+        for at, line in enumerate(batch, number):
+            yield _told(line, at, source)
+
+
+def _batches(first: bytes, read: Read) -> Iterator[Batch[_Line | _Deletion]]:
+    if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        return in_list(JsonStream(read, LONGEST_LINE), _FORM)
+    return in_lines(read, _FORM, LONGEST_LINE)
+
+
+def _rejoined(first: bytes, read: Read) -> Read:
+    ready = [first]
+    return lambda size: ready.pop() if ready else read(size)
+
+
+def _told(line: _Line | _Deletion | Fault, number: int, source: str) -> Activity | Deletion | Rejected:
+    if isinstance(line, _Line) and not line.deleted:
+        if line.file_bytes or line.files_of_unknown_size:
+            return _with_files(line, number, source)
+        return _activity(line, source)
+    if isinstance(line, Fault):
+        return Rejected(number, line.detail)
+    return Deletion(line.source or source, line.message_id, line.at)
+
+
+def _with_files(line: _Line, number: int, source: str) -> Activity | Rejected:
+    if line.files_of_unknown_size > line.files:
+        return Rejected(number, "files_of_unknown_size must not be more than files")
+    if line.file_bytes and line.files == line.files_of_unknown_size:
+        return Rejected(number, "file_bytes must be 0 without files of known size")
+    return _activity(line, source)
+
+
+def _activity(line: _Line, source: str) -> Activity:
+    return Activity(
+        line.source or source,
+        line.message_id,
+        line.at,
+        line.person,
+        line.space,
+        line.direct,
+        _CLIENTS[line.client],
+        line.files,
+        line.file_bytes,
+        line.files_of_unknown_size,
+        line.video,
+        line.audio,
+        line.recording,
+        line.by_bot,
+        line.system,
+    )
+
+
+def fits(archive: Archive) -> bool:
+    """Whether some file begins with what may be an activity or a deletion."""
+    return any(_fits(archive, name) for name in archive.texts)
+
+
+def _fits(archive: Archive, name: str) -> bool:
+    found = outline(archive, name)
+    return (
+        found is not None
+        and found.fields >= {"message_id"}
+        and not found.fields.isdisjoint({"at", "deleted"})
+    )
+
+
+def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
+    """The activities and deletions of all files."""
+    for name in archive.texts:
+        yield from guarded(name, _of_file(archive, name, source))
+
+
+def _of_file(archive: Archive, name: str, source: str) -> Iterator[Record]:
+    with archive.open(name) as member:
+        for record in numbered(member.read, source):
+            if isinstance(record, Rejected):
+                yield Damaged(f"{name}: line {record.line}", record.detail)
+            else:
+                yield record

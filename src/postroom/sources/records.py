@@ -1,0 +1,179 @@
+"""From a member's bytes to records: which outline its JSON has, decoding, and what to say of damage."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from postroom.domain.activity import Damaged, Record
+from postroom.sources.archive import Archive
+from postroom.sources.json_stream import LONGEST, Fault, JsonStream, Read, decoded
+from postroom.sources.lines import blocks
+from postroom.sources.trouble import FAULTS, Unreadable, complaint
+
+T = TypeVar("T")
+Batch = tuple[int, list[T | Fault]]
+"""The number of the first item, and items that follow each other."""
+Converted = Record | tuple[Record, ...]
+MOST_KEYS = 1000
+
+
+class Form(Generic[T]):
+    """How records of one type are decoded: one, a list of them, or lines of them."""
+
+    def __init__(self, kind: type[T], one: Callable[[bytes], T] | None = None) -> None:
+        decoder = msgspec.json.Decoder(kind)
+        self.one: Callable[[bytes], T] = one or decoder.decode
+        self.lines: Callable[[bytes], list[T]] = decoder.decode_lines
+        self.many: Callable[[bytes], list[T]] = msgspec.json.Decoder(list[kind]).decode  # type: ignore[valid-type]
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """How a member holds its records: by line, in a list, or in a list under `key` of an object.
+
+    `fields` are the keys of the first record; none when there is no record.
+    """
+
+    by_line: bool
+    key: str
+    fields: frozenset[str]
+
+
+def outline(archive: Archive, name: str, keys: Collection[str] = ()) -> Outline | None:
+    """The outline of a member; None when it has none. A list under one of `keys` is what is looked for."""
+    try:
+        with archive.open(name) as member:
+            stream = JsonStream(member.read)
+            if stream.peek() == b"[":
+                return Outline(False, "", _first_fields(stream))
+            return _of_object(stream, keys) if stream.peek() == b"{" else None
+    except (Unreadable, *FAULTS):
+        return None
+
+
+def _of_object(stream: JsonStream, keys: Collection[str]) -> Outline:
+    seen = set()
+    for key in stream.properties():
+        if key in keys and stream.peek() == b"[":
+            return Outline(False, key, _first_fields(stream))
+        seen.add(key)
+        if len(seen) > MOST_KEYS:
+            break
+    return Outline(True, "", frozenset(seen))
+
+
+def _first_fields(stream: JsonStream) -> frozenset[str]:
+    for _ in stream.entries():
+        return frozenset(stream.properties()) if stream.peek() == b"{" else frozenset()
+    return frozenset()
+
+
+def records(
+    archive: Archive, name: str, found: Outline, form: Form[T], convert: Callable[[T], Converted]
+) -> Iterator[Record]:
+    """The records of a member, converted. Nothing is raised: what is wrong becomes a Damaged."""
+    return guarded(name, _records(archive, name, found, form, convert))
+
+
+def _records(
+    archive: Archive, name: str, found: Outline, form: Form[T], convert: Callable[[T], Converted]
+) -> Iterator[Record]:
+    with archive.open(name) as member:
+        if found.by_line:
+            yield from from_lines(member.read, form, convert, name)
+            return
+        stream = JsonStream(member.read)
+        if not found.key:
+            yield from from_list(stream, form, convert, name)
+            return
+        for key in stream.properties():
+            if key == found.key:
+                yield from from_list(stream, form, convert, name)
+
+
+def from_list(
+    stream: JsonStream, form: Form[T], convert: Callable[[T], Converted], name: str
+) -> Iterator[Record]:
+    """The records of the list that comes in a member."""
+    return _emitted(in_list(stream, form), convert, f"{name}: record")
+
+
+def from_lines(read: Read, form: Form[T], convert: Callable[[T], Converted], name: str) -> Iterator[Record]:
+    """The records of a member that has one on each line."""
+    return _emitted(in_lines(read, form), convert, f"{name}: line")
+
+
+def guarded(name: str, found: Iterator[Record]) -> Iterator[Record]:
+    """The same records, with a Damaged of the member at the end when it cannot be read on."""
+    try:
+        yield from found
+    except Unreadable as error:
+        yield Damaged(name, f"{error}; the rest was left out")
+    except FAULTS as error:
+        yield Damaged(name, f"{complaint(error)}; the rest was left out")
+
+
+def _emitted(batches: Iterator[Batch[T]], convert: Callable[[T], Converted], label: str) -> Iterator[Record]:
+    number = 0
+    try:
+        for first, batch in batches:
+            for number, item in enumerate(batch, first):
+                record = _converted(item, convert, label, number)
+                if isinstance(record, tuple):
+                    yield from record
+                else:
+                    yield record
+    except Unreadable as error:
+        yield Damaged(f"{label} {number + 1}", f"{error}; the rest was left out")
+
+
+def _converted(item: T | Fault, convert: Callable[[T], Converted], label: str, number: int) -> Converted:
+    if isinstance(item, Fault):
+        return Damaged(f"{label} {number}", item.detail)
+    try:
+        return convert(item)
+    except FAULTS as error:
+        return Damaged(f"{label} {number}", complaint(error))
+
+
+def in_list(stream: JsonStream, form: Form[T]) -> Iterator[Batch[T]]:
+    """The records of the list that comes, numbered from 1 on."""
+    number = 1
+    for found in stream.items(form.one, form.many):
+        batch: list[T | Fault] = [*found] if isinstance(found, list) else [found]
+        yield number, batch
+        number += len(batch)
+
+
+def in_lines(read: Read, form: Form[T], longest: int = LONGEST) -> Iterator[Batch[T]]:
+    """The records on the lines of a member; numbers are those of the lines, from 1 on."""
+    number = 1
+    for block in blocks(read, longest):
+        if isinstance(block, Fault):
+            yield number, [block]
+            number += 1
+            continue
+        count = block.count(b"\n") + (not block.endswith(b"\n"))
+        yield from _in_block(block, count, number, form)
+        number += count
+
+
+def _in_block(block: bytes, count: int, number: int, form: Form[T]) -> Iterator[Batch[T]]:
+    try:
+        found = form.lines(block)
+    except FAULTS:
+        found = []
+    if len(found) == count:
+        yield number, [*found]
+        return
+    for at, line in enumerate(block.split(b"\n"), number):
+        if line and not line.isspace():
+            item: T | Fault = _one(line, form)
+            yield at, [item]
+
+
+def _one(line: bytes, form: Form[T]) -> T | Fault:
+    try:
+        return decoded(line, form.one)
+    except FAULTS as error:
+        return Fault(complaint(error))

@@ -1,0 +1,196 @@
+"""Microsoft Teams: chatMessages of Graph, or of an export of teams and users, and a person's own export.
+
+Three outlines are read:
+* Graph's chatMessage (`id`, `createdDateTime`), in a list, in `value`, or one on each line.
+* The same with capitals (`Id`, `CreatedDateTime`), a list for each team and each user. A direct chat is in
+  both participants' files with the same ids; so are a group's messages in its members' files.
+* messages.json of a person's own export: see `teams_personal.py`.
+
+Rules:
+* A message's id is its chat or channel, and its id there.
+* Spaces: a chat ..@unq.gbl.spaces is direct, and so are one's own notes; ..@thread.v2 and channels are groups.
+* `from.application` is a bot. Without a sender, or of any type but message, it is Teams' own.
+* `deletedDateTime`: deleted, and sent all the same.
+* Files: attachments that are references, or audio, video and pictures of their own; cards, quotes and
+  forwarded messages are none. None has a size.
+* Recordings: Teams' own notice that a call's recording is there, and files that are named like one.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import msgspec
+
+from postroom.domain.activity import Activity, Damaged, Deletion, Record, joined
+from postroom.sources import teams_personal
+from postroom.sources.archive import Archive
+from postroom.sources.media import NO_FILES, Files
+from postroom.sources.records import Converted, Form, outline, records
+from postroom.sources.times import from_iso
+from postroom.sources.trouble import Unfit
+
+NAME = "teams"
+EXPECTED = (
+    "messages of Microsoft Teams in JSON: chatMessages of Graph (a list, or one on each line), an export with "
+    "messages_....json for each team and user, or messages.json of a person's own export."
+)
+_PLAIN = {"id", "createdDateTime", "messageType"}
+_CAPITAL = {"Id", "CreatedDateTime", "MessageType"}
+_SUPPOSED = re.compile(r"(?i)(?:.*/)?messages[^/]*\.jsonl?")
+_RECORDED = re.compile(rb'(?i)"callRecordingStatus"\s*:\s*"success"')
+_DIRECT = ("@unq.gbl.spaces", "48:notes")
+_FILES = {
+    "reference": "",
+    "application/vnd.microsoft.teams.file.download.info": "",
+    "application/vnd.microsoft.card.audio": "audio",
+    "application/vnd.microsoft.card.video": "video",
+}
+
+
+class _Party(msgspec.Struct):
+    id: str | None = None
+
+
+class _Sender(msgspec.Struct):
+    user: _Party | None = None
+    application: _Party | None = None
+
+
+class _Channel(msgspec.Struct, rename="camel"):
+    channel_id: str | None = None
+
+
+class _Attachment(msgspec.Struct, rename="camel"):
+    content_type: str | None = None
+    name: str | None = None
+
+
+class _Message(msgspec.Struct, rename="camel"):
+    id: str
+    created_date_time: str
+    message_type: str | None = None
+    deleted_date_time: str | None = None
+    sender: _Sender | None = msgspec.field(default=None, name="from")
+    attachments: list[_Attachment] | None = None
+    channel_identity: _Channel | None = None
+    chat_id: str | None = None
+    event_detail: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _CapitalParty(msgspec.Struct, rename="pascal"):
+    id: str | None = None
+
+
+class _CapitalSender(msgspec.Struct, rename="pascal"):
+    user: _CapitalParty | None = None
+    application: _CapitalParty | None = None
+
+
+class _CapitalChannel(msgspec.Struct, rename="pascal"):
+    channel_id: str | None = None
+
+
+class _CapitalAttachment(msgspec.Struct, rename="pascal"):
+    content_type: str | None = None
+    name: str | None = None
+
+
+class _CapitalMessage(msgspec.Struct, rename="pascal"):
+    id: str
+    created_date_time: str
+    message_type: str | None = None
+    deleted_date_time: str | None = None
+    sender: _CapitalSender | None = msgspec.field(default=None, name="From")
+    attachments: list[_CapitalAttachment] | None = None
+    channel_identity: _CapitalChannel | None = None
+    chat_id: str | None = None
+    event_detail: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_MESSAGE, _CAPITAL_MESSAGE = Form(_Message), Form(_CapitalMessage)
+
+
+def fits(archive: Archive) -> bool:
+    """Whether some file has messages in one of the outlines."""
+    return any(_form(archive, name) for name in archive.texts)
+
+
+def _form(archive: Archive, name: str) -> bool:
+    found = outline(archive, name, ("value", "conversations"))
+    return found is not None and (
+        found.key == "conversations" or found.fields >= _PLAIN or found.fields >= _CAPITAL
+    )
+
+
+def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
+    """The messages of all files, as often as they are there; their ids tell which are the same."""
+    for name in archive.texts:
+        yield from _of_file(archive, name, source)
+
+
+def _of_file(archive: Archive, name: str, source: str) -> Iterator[Record]:
+    found = outline(archive, name, ("value", "conversations"))
+    if found is None:
+        if _SUPPOSED.fullmatch(name):
+            yield Damaged(name, "holds no messages that can be read")
+    elif found.key == "conversations":
+        yield from teams_personal.read_file(archive, name, source)
+    elif found.fields >= _PLAIN:
+        yield from records(archive, name, found, _MESSAGE, partial(_message, source))
+    elif found.fields >= _CAPITAL:
+        yield from records(archive, name, found, _CAPITAL_MESSAGE, partial(_message, source))
+
+
+def _message(source: str, message: _Message | _CapitalMessage) -> Converted:
+    channel = message.channel_identity
+    space = message.chat_id or (channel.channel_id if channel else None)
+    if space is None:
+        raise Unfit("has neither a chat nor a channel")
+    sent = _sent(source, space, message)
+    if message.deleted_date_time is None:
+        return sent
+    return sent, Deletion(source, sent.message_id, from_iso(message.deleted_date_time))
+
+
+def _sent(source: str, space: str, message: _Message | _CapitalMessage) -> Activity:
+    person, by_bot = _person(message)
+    files = _files(message) if message.attachments else NO_FILES
+    return Activity(
+        source,
+        joined(space, message.id),
+        from_iso(message.created_date_time),
+        person,
+        space,
+        space.endswith(_DIRECT),
+        files=files.count,
+        file_bytes=files.size,
+        files_of_unknown_size=files.of_unknown_size,
+        video=files.video,
+        audio=files.audio,
+        recording=files.recording or _RECORDED.search(bytes(message.event_detail)) is not None,
+        by_bot=by_bot,
+        system=not person or message.message_type != "message",
+    )
+
+
+def _person(message: _Message | _CapitalMessage) -> tuple[str, bool]:
+    sender = message.sender
+    if sender is None:
+        return "", False
+    if sender.user is not None and sender.user.id:
+        return sender.user.id, False
+    if sender.application is not None:
+        return sender.application.id or "", True
+    return "", False
+
+
+def _files(message: _Message | _CapitalMessage) -> Files:
+    files = Files()
+    for attachment in message.attachments or ():
+        kind = attachment.content_type or ""
+        if kind in _FILES:
+            files.add(kind=_FILES[kind], name=attachment.name)
+        elif kind.startswith(("audio/", "video/", "image/")):
+            files.add(kind=kind, name=attachment.name)
+    return files

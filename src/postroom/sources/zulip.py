@@ -1,0 +1,236 @@
+"""Zulip's export of an organization (.tar.gz, or unpacked): realm.json, attachment.json, messages-000001.json.
+
+* The time is `date_sent` (older: `pub_date`), in seconds. The client is the name of `sending_client`: the
+  desktop and the mobile apps are known by name, everything else is other; what another chat's importer wrote
+  has an unknown one.
+* Spaces: a stream (channel) is a group. A private conversation of two is direct, whether it is kept as a
+  message to a person or as a direct message group; it is the same space both ways. Of more it is a group.
+* Bots are those of the user list, and those of all organizations (notification bot).
+* Files are in attachment.json, with the messages that link to them. A message that has an attachment which is
+  not there has links /user_uploads/ to files of unknown size.
+* Calls are links to another service, so no recordings can be told from other links.
+* Zulip removes deleted messages, so an export tells of no deletions. Messages are copied between an export's
+  files where that was interrupted; the id decides.
+
+In memory: all users that are bots, clients, recipients, and the messages that have attachments.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+import msgspec
+
+from postroom.domain.activity import Activity, Client, Damaged, Record, joined
+from postroom.sources.archive import Archive
+from postroom.sources.json_stream import JsonStream
+from postroom.sources.media import NO_FILES, Files
+from postroom.sources.records import Converted, Form, Outline, from_list, guarded, records
+from postroom.sources.times import from_seconds
+from postroom.sources.trouble import Unfit
+
+NAME = "zulip"
+EXPECTED = (
+    "an export of a Zulip organization: a .tar.gz or folder with realm.json and files such as "
+    "messages-000001.json."
+)
+_MESSAGES = re.compile(r"(?:.*/)?messages-\d+\.json")
+_PERSON, _STREAM = 1, 2
+_CLIENTS = {
+    "zulipelectron": Client.DESKTOP,
+    "zulipdesktop": Client.DESKTOP,
+    "zulipmobile": Client.MOBILE,
+    "zulipflutter": Client.MOBILE,
+    "zulipios": Client.MOBILE,
+    "zulipandroid": Client.MOBILE,
+    "populate_db": Client.UNKNOWN,
+}
+_LINKS = (b"/user_uploads/", rb"\/user_uploads\/")
+
+
+class _Client(msgspec.Struct):
+    id: int
+    name: str
+
+
+class _User(msgspec.Struct):
+    id: int
+    is_bot: bool = False
+
+
+class _Recipient(msgspec.Struct):
+    id: int
+    type: int
+    type_id: int
+
+
+class _Subscription(msgspec.Struct):
+    recipient: int
+    user_profile: int
+
+
+class _Attachment(msgspec.Struct):
+    messages: list[int] = []
+    size: int | float | str | None = None
+    content_type: str | None = None
+    file_name: str | None = None
+
+
+class _Message(msgspec.Struct):
+    id: int
+    sender: int
+    recipient: int
+    date_sent: int | float | None = None
+    pub_date: int | float | None = None
+    sending_client: int | None = None
+    has_attachment: bool | None = False
+    content: msgspec.Raw = msgspec.Raw(b"")
+
+
+_CLIENT, _USER, _RECIPIENT = Form(_Client), Form(_User), Form(_Recipient)
+_SUBSCRIPTION, _ATTACHMENT, _MESSAGE = Form(_Subscription), Form(_Attachment), Form(_Message)
+
+
+class _Realm:
+    """What the messages refer to."""
+
+    def __init__(self) -> None:
+        self.clients: dict[int, Client] = {}
+        self.bots: set[int] = set()
+        self.recipients: dict[int, tuple[int, int]] = {}
+        self.members: dict[int, tuple[int, ...]] = {}  # of each recipient, the first three
+        self.files: dict[int, Files] = {}
+
+    def client(self, row: _Client) -> Converted:
+        self.clients[row.id] = client_of(row.name)
+        return ()
+
+    def user(self, row: _User) -> Converted:
+        if row.is_bot:
+            self.bots.add(row.id)
+        return ()
+
+    def common_bot(self, row: _User) -> Converted:
+        self.bots.add(row.id)
+        return ()
+
+    def recipient(self, row: _Recipient) -> Converted:
+        self.recipients[row.id] = row.type, row.type_id
+        return ()
+
+    def subscription(self, row: _Subscription) -> Converted:
+        known = self.members.get(row.recipient, ())
+        if len(known) < 3 and row.user_profile not in known:
+            self.members[row.recipient] = (*known, row.user_profile)
+        return ()
+
+    def attachment(self, row: _Attachment) -> Converted:
+        for message in row.messages:
+            self.files.setdefault(message, Files()).add(row.size, row.content_type, row.file_name)
+        return ()
+
+    def space(self, message: _Message) -> tuple[str, bool]:
+        """The space of a message, and whether it is direct."""
+        found = self.recipients.get(message.recipient)
+        if found is None:
+            raise Unfit("has a recipient that realm.json does not list")
+        kind, number = found
+        if kind == _PERSON:
+            return between(message.sender, number), True
+        if kind == _STREAM:
+            return stream(number), False
+        members = self.members.get(message.recipient, ())
+        if 0 < len(members) < 3:
+            return between(members[0], members[-1]), True
+        return joined("group", str(number)), False
+
+
+def client_of(name: str) -> Client:
+    """What a client's name says of the device."""
+    return _CLIENTS.get(name.partition("/")[0].lower(), Client.OTHER)
+
+
+def between(one: int, other: int) -> str:
+    """The space of messages between two users, whoever sent them; of a user alone, with themselves."""
+    first, second = sorted((one, other))
+    return joined("direct", str(first), str(second))
+
+
+def stream(number: int) -> str:
+    """The space of the stream (channel) with this id."""
+    return joined("stream", str(number))
+
+
+def fits(archive: Archive) -> bool:
+    """Whether realm.json is there, and messages."""
+    names = archive.texts
+    return "realm.json" in names and any(_MESSAGES.fullmatch(name) for name in names)
+
+
+def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
+    """The messages of all files, after what they refer to."""
+    realm = _Realm()
+    yield from guarded("realm.json", _of_realm(archive, realm))
+    if archive.has("attachment.json"):
+        under = Outline(False, "zerver_attachment", frozenset())
+        yield from records(archive, "attachment.json", under, _ATTACHMENT, realm.attachment)
+    elif archive.texts:
+        yield Damaged("attachment.json", "is missing, so the sizes of files are unknown")
+    under = Outline(False, "zerver_message", frozenset())
+    for name in archive.texts:
+        if _MESSAGES.fullmatch(name):
+            yield from records(archive, name, under, _MESSAGE, partial(_message, source, realm))
+
+
+def _of_realm(archive: Archive, realm: _Realm) -> Iterator[Record]:
+    with archive.open("realm.json") as member:
+        json = JsonStream(member.read)
+        for table in json.properties():
+            yield from _of_table(json, table, realm)
+
+
+def _of_table(json: JsonStream, table: str, realm: _Realm) -> Iterator[Record]:
+    name = f"realm.json: {table}"
+    match table:
+        case "zerver_client":
+            yield from from_list(json, _CLIENT, realm.client, name)
+        case "zerver_userprofile" | "zerver_userprofile_mirrordummy":
+            yield from from_list(json, _USER, realm.user, name)
+        case "zerver_userprofile_crossrealm":
+            yield from from_list(json, _USER, realm.common_bot, name)
+        case "zerver_recipient":
+            yield from from_list(json, _RECIPIENT, realm.recipient, name)
+        case "zerver_subscription":
+            yield from from_list(json, _SUBSCRIPTION, realm.subscription, name)
+
+
+def _message(source: str, realm: _Realm, message: _Message) -> Activity:
+    sent = message.date_sent if message.date_sent is not None else message.pub_date
+    if sent is None:
+        raise Unfit("has no date_sent")
+    space, direct = realm.space(message)
+    files = realm.files.get(message.id) or (_linked(message) if message.has_attachment else NO_FILES)
+    return Activity(
+        source,
+        str(message.id),
+        from_seconds(sent),
+        str(message.sender),
+        space,
+        direct,
+        realm.clients.get(message.sending_client or 0, Client.UNKNOWN),
+        files.count,
+        files.size,
+        files.of_unknown_size,
+        files.video,
+        files.audio,
+        files.recording,
+        message.sender in realm.bots,
+    )
+
+
+def _linked(message: _Message) -> Files:
+    text = bytes(message.content)
+    files = Files()
+    for _ in range(max(1, sum(text.count(link) for link in _LINKS))):
+        files.add()
+    return files

@@ -1,0 +1,397 @@
+"""The port to a database: what every driver promises, whichever it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import apsw
+import asyncpg
+import pytest
+
+from postroom.domain.clock import system_clock
+from postroom.domain.errors import Unavailable
+from postroom.store.database import Database, Reader, Transaction
+from tests.support.home import Home
+from tests.support.hub import beside, execute, rows
+
+pytestmark = pytest.mark.anyio
+
+NAMES: Final = "SELECT name FROM organizations ORDER BY name"
+BROKEN: Final = (apsw.ConstraintError, asyncpg.ForeignKeyViolationError)
+
+
+@asynccontextmanager
+async def opened(home: Home) -> AsyncIterator[Database]:
+    """The driver on a database of its own."""
+    database = await home.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def insert(tx: Transaction, name: str) -> bool:
+    """A new organization, unless the name is taken."""
+    return bool(await tx.fetch("insert_organization", name, name, "UTC", None, 1))
+
+
+async def write(database: Database, name: str) -> None:
+    """The smallest write there is."""
+    await database.transaction(lambda tx: insert(tx, name))
+
+
+async def names(reader: Reader) -> list[str]:
+    """The organizations that are there."""
+    return [row[1] for row in await reader.fetch("list_organizations")]
+
+
+async def test_a_transaction_answers_and_is_seen_by_others(home: Home) -> None:
+    """Inside it sees what it wrote; what is committed is there for another connection when it returns."""
+    async with opened(home) as database:
+
+        async def body(tx: Transaction) -> list[str]:
+            await insert(tx, "two")
+            await insert(tx, "one")
+            return await names(tx)
+
+        assert await database.transaction(body) == ["one", "two"]
+        assert rows(home, NAMES) == [("one",), ("two",)]
+        assert await names(database) == await names(database.apart) == ["one", "two"]
+
+
+async def test_rows_are_tuples(home: Home) -> None:
+    """They can be compared, taken apart and be keys."""
+    async with opened(home) as database:
+        await write(database, "one")
+        (row,) = await database.fetch("find_organization", "one")
+        assert row == ("one", "one", "UTC", None, 1)
+        assert {tuple(row): 1} == {("one", "one", "UTC", None, 1): 1}
+
+
+async def test_a_transaction_is_undone_on_error(home: Home) -> None:
+    """Whatever the body raises comes out, nothing it wrote stays, and the next one works."""
+    async with opened(home) as database:
+
+        async def body(tx: Transaction) -> None:
+            await insert(tx, "one")
+            raise KeyError("broke")
+
+        with pytest.raises(KeyError, match="broke"):
+            await database.transaction(body)
+        assert rows(home, NAMES) == []
+        await write(database, "two")
+    assert rows(home, NAMES) == [("two",)]
+
+
+async def test_what_is_cancelled_is_undone(home: Home) -> None:
+    """A transaction broken off halfway leaves nothing, neither rows nor a lock nor a broken connection."""
+    inside, never = asyncio.Event(), asyncio.Event()
+
+    async def body(tx: Transaction) -> None:
+        await insert(tx, "one")
+        if home.kind == "sqlite":  # nothing can break it off there: it does not wait
+            raise asyncio.CancelledError
+        inside.set()
+        await never.wait()
+
+    async with opened(home) as database:
+        working = asyncio.create_task(database.transaction(body))
+        if home.kind == "postgresql":
+            await inside.wait()
+            working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert rows(home, NAMES) == []
+        await asyncio.gather(*(write(database, name) for name in ("one", "two", "three")))
+    assert rows(home, NAMES) == [("one",), ("three",), ("two",)]
+
+
+async def test_others_do_not_see_what_is_not_committed(home: Home) -> None:
+    """Neither through the same driver's reading side nor from outside."""
+    async with opened(home) as database, opened(home) as other:
+        seen = list[list[str]]()
+
+        async def body(tx: Transaction) -> None:
+            await insert(tx, "one")
+            seen.append([name for (name,) in rows(home, NAMES)])
+
+        await database.transaction(body)
+        assert seen == [[]]
+        assert await names(other) == ["one"]
+
+
+async def test_what_is_committed_is_there_after_reopening(home: Home) -> None:
+    """Closing loses nothing."""
+    async with opened(home) as database:
+        await write(database, "one")
+    async with opened(home) as database:
+        assert await names(database) == ["one"]
+
+
+async def test_transactions_do_not_mingle(home: Home) -> None:
+    """Many at once that change the same row: none is lost."""
+    execute(home, "INSERT INTO series (number) VALUES (0)")
+    async with opened(home) as database, opened(home) as other:
+
+        async def body(tx: Transaction) -> None:
+            await tx.execute("bump_revision", 0)
+
+        await asyncio.gather(*(each.transaction(body) for each in (database, other) * 20))
+    assert rows(home, "SELECT revision FROM series") == [(40,)]
+
+
+async def test_foreign_keys_hold(home: Home) -> None:
+    """A delivery of no message is refused, and nothing of its transaction stays."""
+    async with opened(home) as database:
+
+        async def body(tx: Transaction) -> None:
+            await insert(tx, "one")
+            await tx.execute("insert_delivery", "one", "message", "listener", 1)
+
+        with pytest.raises(BROKEN):
+            await database.transaction(body)
+    assert rows(home, NAMES) == []
+
+
+async def test_deletions_cascade(home: Home) -> None:
+    """A message takes its deliveries and attempts along, a queue its listeners and schemas."""
+    made = [
+        ("insert_queue", ("org", "queue", "queue", None, 1)),
+        ("insert_schema", ("org", "queue", "schema", "{}")),
+        ("insert_listener", ("org", "listener", "queue", "listener", "url", "url", "x", "enabled", 1, 1)),
+        ("insert_message", ("org", "message", "queue", None, b"data")),
+        ("insert_delivery", ("org", "message", "listener", 1)),
+        ("insert_attempt", ("org", "message", "listener", 1, 1, 1, 200, None, b"")),
+    ]
+
+    async def make(tx: Transaction) -> None:
+        await tx.execute("insert_organization", "org", "org", "UTC", None, 1)
+        for query, params in made:
+            await tx.execute(query, *params)
+
+    async def delete(tx: Transaction) -> None:
+        await tx.execute("delete_message", "org", "message")
+        await tx.execute("delete_queue", "org", "queue")
+
+    tables = ("queues", "schemas", "listeners", "messages", "deliveries", "attempts")
+    async with opened(home) as database:
+        await database.transaction(make)
+        assert [rows(home, f"SELECT count(*) FROM {table}") for table in tables] == [[(1,)]] * 6
+        await database.transaction(delete)
+        assert [rows(home, f"SELECT count(*) FROM {table}") for table in tables] == [[(0,)]] * 6
+
+
+@pytest.mark.parametrize("value", ["soon", b"x"])
+async def test_a_column_refuses_what_it_is_not(home: Home, value: Any) -> None:
+    """In a column of whole numbers nothing else is stored, and nothing is made to fit."""
+    async with opened(home) as database:
+
+        async def body(tx: Transaction) -> None:
+            await tx.fetch("insert_organization", "one", "one", "UTC", None, value)
+
+        with pytest.raises((apsw.ConstraintError, asyncpg.DataError)):
+            await database.transaction(body)
+    assert rows(home, NAMES) == []
+
+
+@pytest.mark.parametrize("at", [0, -1, (1 << 63) - 1, -(1 << 63)])
+@pytest.mark.parametrize("name", ["", "é\u2028👋", "a\nb", "\x01\x7f", "ﷺ", "'\";--", "\\x41"])
+async def test_values_come_back_as_they_went(home: Home, at: int, name: str) -> None:
+    """Text of every kind, whole numbers of 64 bits, bytes, and nothing."""
+
+    async def body(tx: Transaction) -> None:
+        await tx.execute("insert_organization", "org", name, "UTC", None, at)
+        await tx.execute("insert_message", "org", "m", "q", None, name.encode() + b"\x00\xff")
+
+    async with opened(home) as database:
+        await database.transaction(body)
+        assert await database.fetch("find_organization", "org") == [("org", name, "UTC", None, at)]
+        found = [("org", "m", "q", None, name.encode() + b"\x00\xff")]
+        assert await database.fetch("find_message", "org", "m", "q") == found
+
+
+async def test_text_is_ordered_byte_by_byte(home: Home) -> None:
+    """As ids are, and as they are compared: not by a language's rules."""
+    mixed = ["-z", "0", "9a", "A", "Z9", "_", "a", "aB", "ab", "z", "é", "\U0001f600"]
+    async with opened(home) as database:
+        for name in reversed(mixed):
+            await write(database, name)
+        assert await names(database) == sorted(mixed, key=str.encode) == mixed
+
+
+async def test_many_rows_in_one_statement(home: Home) -> None:
+    """Each row of parameters is for itself; those without an answer have none; no rows, nothing."""
+
+    async def body(tx: Transaction) -> list[Any]:
+        await tx.execute_many("insert_organization", [(n, n, "UTC", None, 1) for n in ("a", "b", "c")])
+        await tx.execute_many("insert_queue", [("a", q, q, None, 1) for q in ("q1", "q2")])
+        await tx.execute_many("insert_queue", [])
+        assert await tx.fetch_many("present_queue", []) == []
+        asked = [("a", "q1"), ("a", "q2"), ("b", "q1"), ("none", "q1")]
+        return await tx.fetch_many("present_queue", asked)
+
+    async with opened(home) as database:
+        answered = await database.transaction(body)
+        assert sorted(map(tuple, answered)) == [("a", "q1"), ("a", "q2")]
+    assert rows(home, NAMES) == [("a",), ("b",), ("c",)]
+
+
+async def test_inserted_rows_are_there_for_all_that_follows(home: Home) -> None:
+    """Though a driver may keep them back to send them together: reading, changing, inserting again."""
+
+    async def body(tx: Transaction) -> list[Any]:
+        await tx.execute("insert_organization", "org", "org", "UTC", None, 1)
+        await tx.execute_many("insert_message", [("org", m, "q", None, b"") for m in ("m1", "m2")])
+        await tx.execute_many("insert_delivery", [("org", m, "l", 5) for m in ("m1", "m2")])
+        await tx.execute_many("insert_message", [("org", "m3", "q", None, b"")])
+        await tx.execute("rename_message", "org", "m3", "renamed")
+        await tx.execute("delete_message", "org", "m1")
+        return await tx.fetch("due_deliveries", "org", "l", 9, 9, 9)
+
+    async with opened(home) as database:
+        assert await database.transaction(body) == [("m2", 0, b"")]
+    assert rows(home, "SELECT id, name FROM messages ORDER BY id") == [("m2", None), ("m3", "renamed")]
+
+
+@pytest.mark.parametrize(
+    ("query", "params"),
+    [
+        ("insert_organization", ("other", "taken", "UTC", None, 1)),
+        ("rename_organization", ("free", "taken")),
+        ("insert_queue", ("org", "new", "taken", None, 1)),
+        ("update_queue", ("org", "free", "taken", None)),
+        ("insert_listener", ("org", "new", "free", "taken", "u", "u", "x", "enabled", 1, 1)),
+        ("update_listener", ("org", "free", "taken", "u", "u", "enabled")),
+        ("insert_api_key", ("org", "new", "taken", b"3", "p", "enabled", "[]", 1)),
+        ("update_api_key", ("org", "free", "taken", "enabled", "[]", 1)),
+    ],
+)
+async def test_a_taken_name_answers_no_row(home: Home, query: str, params: tuple[Any, ...]) -> None:
+    """No error, so that the transaction can go on; and nothing is changed."""
+
+    async def body(tx: Transaction) -> list[Any]:
+        for number, word in enumerate(("taken", "free")):
+            await tx.execute("insert_organization", word, word, "UTC", None, 1)
+            if number == 0:
+                await tx.execute("insert_organization", "org", "org", "UTC", None, 1)
+            await tx.execute("insert_queue", "org", word, word, None, 1)
+            listener = ("org", word, word, word, "u", "u", "x", "enabled", 1, 1)
+            await tx.execute("insert_listener", *listener)
+            await tx.execute("insert_api_key", "org", word, word, word.encode(), "p", "enabled", "[]", 1)
+        answer = await tx.fetch(query, *params)
+        await tx.execute("insert_organization", "after", "after", "UTC", None, 1)
+        return answer
+
+    async with opened(home) as database:
+        assert await database.transaction(body) == []
+    assert rows(home, NAMES) == [("after",), ("free",), ("org",), ("taken",)]
+    for table in ("queues", "listeners", "api_keys"):
+        assert rows(home, f"SELECT id, name FROM {table} ORDER BY id") == [("free",) * 2, ("taken",) * 2]
+
+
+async def test_a_snapshot_is_one_state(home: Home) -> None:
+    """What others commit meanwhile does not show in it, and shows right after."""
+    async with opened(home) as database:
+        await write(database, "one")
+
+        async def body(reader: Reader) -> list[list[str]]:
+            before = await names(reader)
+            execute(
+                home, "INSERT INTO organizations (id, name, time_zone, created_at) VALUES ('2', '2', '', 1)"
+            )
+            return [before, await names(reader)]
+
+        assert await database.snapshot(body) == [["one"], ["one"]]
+        assert await names(database) == ["2", "one"]
+
+
+async def test_a_snapshot_holds_up_no_writer(home: Home) -> None:
+    """However long it reads, the others go on."""
+    async with opened(home) as database, opened(home) as other:
+
+        async def body(reader: Reader) -> int:
+            await names(reader)
+            execute(home, "UPDATE series SET revision = 1")
+            return len(await names(reader))
+
+        assert await database.snapshot(body) == 0
+        await write(other, "one")
+
+
+async def test_reading_apart(home: Home) -> None:
+    """A long list is read beside the loop: what is committed is seen."""
+    async with opened(home) as database:
+        await write(database, "one")
+        reading = asyncio.create_task(names(database.apart))
+        await asyncio.sleep(0)
+        assert not reading.done()
+        assert await reading == ["one"]
+        await write(database, "two")
+        assert await names(database.apart) == ["one", "two"]
+
+
+async def test_a_write_waits_for_one_that_is_soon_over(home: Home) -> None:
+    """A command that writes beside the server makes nobody fail."""
+    async with opened(home) as database:
+        with beside(home) as other:
+            other.execute("BEGIN")
+            other.execute(
+                "INSERT INTO organizations (id, name, time_zone, created_at) VALUES ('1', '1', '', 1)"
+            )
+            waiting = asyncio.create_task(database.transaction(lambda tx: insert(tx, "1")))
+            done, _ = await asyncio.wait([waiting], timeout=0.05)
+            assert not done
+            other.execute("COMMIT")
+            assert await waiting is False
+    assert rows(home, NAMES) == [("1",)]
+
+
+async def test_a_busy_database_is_unavailable_and_recovers(home: Home) -> None:
+    """While somebody else holds what is to be written: reading goes on, writing is refused, the loop runs."""
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0.001)
+
+    async with opened(home) as database:
+        with beside(home) as other:
+            other.execute("BEGIN")
+            other.execute(
+                "INSERT INTO organizations (id, name, time_zone, created_at) VALUES ('1', '1', '', 1)"
+            )
+            turning = asyncio.create_task(turn())
+            with pytest.raises(Unavailable, match="busy"):
+                await write(database, "1")
+            turning.cancel()
+            assert turns > 10
+            assert await names(database) == []
+            other.execute("ROLLBACK")
+        await write(database, "1")
+    assert rows(home, NAMES) == [("1",)]
+
+
+async def test_the_time_is_the_databases(home: Home) -> None:
+    """Whole milliseconds since the epoch, from a clock that all processes on the database share."""
+    async with opened(home) as database:
+        before = system_clock()
+        now = await database.now()
+        assert before <= now <= system_clock()
+        assert isinstance(now, int)
+
+
+async def test_whether_others_write_can_be_told_or_news_can_be_sent(home: Home) -> None:
+    """A file says whether somebody else wrote, and has no news; with a server it is the reverse."""
+    async with opened(home) as database:
+        version = await database.version()
+        assert (version is None) == (database.channel is not None) == (home.kind == "postgresql")
+
+
+async def test_an_unknown_query_is_a_mistake_of_ours(home: Home) -> None:
+    """Not something that trying again would mend."""
+    async with opened(home) as database:
+        with pytest.raises(KeyError):
+            await database.fetch("no_such_query")

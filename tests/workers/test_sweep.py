@@ -1,0 +1,96 @@
+"""Removing what is over, in a loop."""
+
+from contextlib import ExitStack
+
+import pytest
+import structlog
+
+from postroom.domain.clock import DAY
+from postroom.service.hub import Hub
+from postroom.service.retention import Retention
+from postroom.workers.sweep import Sweep
+from tests.acceptance.house import until
+from tests.support.clock import MovingClock
+from tests.support.home import Home
+from tests.support.hub import opened, place, rows
+from tests.support.workers import running, unwritable
+
+pytestmark = pytest.mark.anyio
+
+INTERVAL = 0.01
+
+
+def sweep(hub: Hub) -> Sweep:
+    """With the default ages."""
+    retention = Retention(hub.ledger, hub.database, hub.clock, 30 * DAY, 8 * DAY)
+    return Sweep(retention, hub.api_keys, INTERVAL)
+
+
+async def test_the_sweep_goes_on_and_on(home: Home) -> None:
+    """What is over now, and what is over later; and when keys were used last is written."""
+    clock = MovingClock()
+
+    async def kept() -> int:
+        return int(rows(home, "SELECT count(*) FROM messages")[0][0])
+
+    async def used() -> int | None:
+        found: int | None = rows(home, "SELECT last_used_at FROM api_keys")[0][0]
+        return found
+
+    async with opened(home, clock) as hub, running(sweep(hub).run):
+        here = await place(hub)
+        for _ in range(2):
+            await here.send()
+            clock.pass_(days=30, ms=1)
+            await until(kept, lambda count: count == 0)
+        _, secret = await hub.api_keys.create(here.org_id, "one")
+        await hub.api_keys.authenticate(secret)
+        assert await until(used, lambda at: at is not None) == clock.now
+
+
+async def test_a_sweep_survives_a_store_that_takes_nothing(home: Home) -> None:
+    """It complains in the log, and goes on when the database is free."""
+    clock = MovingClock()
+    async with opened(home, clock) as hub:
+        here = await place(hub)
+        await here.send()
+        clock.pass_(days=31)
+        with structlog.testing.capture_logs() as logged, ExitStack() as meanwhile:
+            meanwhile.enter_context(unwritable(home))
+
+            async def complaints() -> int:
+                return sum(entry["event"] == "store_unavailable" for entry in logged)
+
+            async def kept() -> int:
+                return int(rows(home, "SELECT count(*) FROM messages")[0][0])
+
+            async with running(sweep(hub).run):
+                await until(complaints, lambda count: count > 0)
+                assert await kept() == 1
+                meanwhile.close()
+                await until(kept, lambda count: count == 0)
+
+
+async def test_a_use_that_could_not_be_written_is_written_later(home: Home) -> None:
+    """The database took nothing when it was to be written."""
+    clock = MovingClock()
+
+    async def used() -> int | None:
+        found: int | None = rows(home, "SELECT last_used_at FROM api_keys")[0][0]
+        return found
+
+    async with opened(home, clock) as hub:
+        here = await place(hub)
+        key, secret = await hub.api_keys.create(here.org_id, "one")
+        await hub.api_keys.authenticate(secret)
+        with structlog.testing.capture_logs() as logged, ExitStack() as meanwhile:
+            meanwhile.enter_context(unwritable(home))
+
+            async def complaints() -> int:
+                return sum(entry["event"] == "store_unavailable" for entry in logged)
+
+            async with running(sweep(hub).run):
+                await until(complaints, lambda count: count > 0)
+                assert (await hub.api_keys.get(here.org_id, key.id)).last_used_at == clock.now
+                meanwhile.close()
+                assert await until(used, lambda at: at is not None) == clock.now
