@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
         "names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; all if none is given"
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="under a minute, less exact")
+    size.add_argument("--quick", action="store_true", help="about a minute, less exact")
     size.add_argument("--full", action="store_true", help="10^7 events, a million messages: many minutes")
     parser.add_argument(
         "--database",

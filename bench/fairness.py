@@ -20,7 +20,8 @@ Stream = tuple[float, Latency]  # how many percent of the messages arrived, and 
 
 def measure(plan: Plan, setup: Setup) -> list[Figure]:
     """From sending to arrival at the healthy listener, with and without the others."""
-    return [line for variant in setup.variants for line in on(variant.label, _measure(plan, variant))]
+    variants = setup.up_to(plan.processes)
+    return [line for variant in variants for line in on(variant.label, _measure(plan, variant))]
 
 
 def _measure(plan: Plan, variant: Variant) -> list[Figure]:

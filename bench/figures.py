@@ -14,10 +14,11 @@ class Plan(msgspec.Struct, frozen=True):
     messages: int = 30_000  # after which memory is read
     events: tuple[int, int] = (1_000, 1_000_000)  # in the window of the statistics
     starts: int = 5
+    processes: int = 2  # at most, of start, fairness and memory
 
 
 DEFAULT = Plan()
-QUICK = Plan(rounds=1, seconds=0.6, messages=5_000, events=(1_000, 100_000), starts=3)
+QUICK = Plan(rounds=1, seconds=0.6, messages=5_000, events=(1_000, 100_000), starts=3, processes=1)
 FULL = Plan(rounds=5, seconds=3.0, messages=1_000_000, events=(1_000, 10_000_000))
 
 

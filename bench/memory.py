@@ -11,7 +11,8 @@ TOGETHER = 50_000  # messages, then all of them are waited for
 
 def measure(plan: Plan, setup: Setup) -> list[Figure]:
     """Resident MB before, after, and at most."""
-    return [line for variant in setup.variants for line in on(variant.label, _measure(plan, variant))]
+    variants = setup.up_to(plan.processes)
+    return [line for variant in variants for line in on(variant.label, _measure(plan, variant))]
 
 
 def _measure(plan: Plan, variant: Variant) -> list[Figure]:

@@ -14,14 +14,14 @@ SETTLE = 1.0  # seconds
 
 def measure(plan: Plan, setup: Setup) -> list[Figure]:
     """Seconds, and MB."""
-    return [line for variant in setup.variants for line in on(variant.label, _measure(plan, variant))]
+    variants = setup.up_to(plan.processes)
+    return [line for variant in variants for line in on(variant.label, _measure(plan, variant))]
 
 
 def _measure(plan: Plan, variant: Variant) -> list[Figure]:
     with home(variant) as place:
-        _start(place)
+        memory = _idle(place)  # the first start, which is slower than those that follow
         seconds = [_start(place) for _ in range(plan.starts)]
-        memory = _idle(place)
     bare = [_interpreter() for _ in range(plan.starts)]
     note = f"{min(seconds):.2f} to {max(seconds):.2f} s; the interpreter alone {median(bare):.2f} s"
     return [

@@ -36,6 +36,10 @@ class Setup(NamedTuple):
     def all(self) -> tuple[Variant, ...]:
         return self.beside + self.variants
 
+    def up_to(self, processes: int) -> list[Variant]:
+        """Those with at most so many processes."""
+        return [variant for variant in self.variants if variant.processes <= processes]
+
 
 EMBEDDED = Setup((Variant(),))
 

@@ -134,5 +134,5 @@ def pytest_runtest_makereport(
     """A failed test shows the last lines that its servers wrote."""
     report = yield
     if report.failed:
-        report.sections += [(f"postroom at {server.url}", server.stderr[-4000:]) for server in started]
+        report.sections += [(f"postroom at {server.url}", server.last_words()) for server in started]
     return report

@@ -240,6 +240,10 @@ class Postroom:
     def stderr(self) -> str:
         return self._err.read_text(errors="replace")
 
+    def last_words(self) -> str:
+        """The end of standard error, if it is still there."""
+        return self.stderr[-4000:] if self._err.exists() else ""
+
     @property
     def database(self) -> Path:
         return self.data / "postroom.db"

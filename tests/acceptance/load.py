@@ -10,17 +10,21 @@ import aiohttp
 from tests.acceptance.client import Client, Queue
 
 SENDERS: Final = 8
-PAUSE: Final = 0.05
+REST: Final = 0.05  # seconds, after a refusal
 
 
 class Load:
-    """Load on one queue, and what became of each request; each sender sends `each`, or until `stop`."""
+    """Load on one queue, and what became of each request.
 
-    def __init__(self, url: str, key: str, queue: Queue, each: int = 1_000_000) -> None:
+    Each sender sends `each` messages, or until `stop`, and rests for `pause` seconds after each of them.
+    """
+
+    def __init__(self, url: str, key: str, queue: Queue, each: int = 1_000_000, pause: float = 0.0) -> None:
         self.url = url
         self.key = key
         self.queue = queue
         self.each = each
+        self.pause = pause
         self.accepted: list[str] = []
         self.refused: Counter[int] = Counter()
         self.unanswered = 0
@@ -39,9 +43,11 @@ class Load:
             self._done = True
             self._news.notify_all()
 
-    def stop(self) -> None:
-        """What is under way is still answered."""
+    async def stop(self) -> None:
+        """Send no more; returns when all is answered."""
         self._stopped = True
+        async with self._news:
+            await self._news.wait_for(lambda: self._done)
 
     async def reaches(self, count: int) -> None:
         """Wait until so many messages were accepted, or all senders are done."""
@@ -86,5 +92,6 @@ class Load:
             self._news.notify_all()
         if answer.status == 503:
             assert int(answer.headers["retry-after"]) >= 1
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(REST)
+        await asyncio.sleep(self.pause)
         return True

@@ -1,6 +1,7 @@
 """No room for the database: 503 while there is none, service again when there is, and nothing is lost."""
 
 import os
+import random
 import resource
 import shutil
 import subprocess
@@ -15,10 +16,11 @@ from tests.acceptance.client import Client, Queue, counted, make_listener, make_
 from tests.acceptance.conftest import Make
 from tests.acceptance.house import Organization, Postroom, audit, until
 from tests.acceptance.receiver import Receiver
+from tests.support.postgres import Server, account
 
 pytestmark = pytest.mark.anyio
 
-LARGE: Final = {"data": "x" * 100_000}
+LARGE: Final = {"data": random.Random(3).randbytes(50_000).hex()}  # which no database makes smaller
 MOST: Final = 400
 
 
@@ -78,10 +80,25 @@ async def test_files_may_not_grow(start: Make, organization: Organization, recei
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB in memory, where the machine lets us mount one."""
-    folder = tmp_path / "disk"
+    """A file system of 8 MB in memory."""
+    yield from disk(tmp_path / "disk", "8m")
+
+
+@pytest.fixture
+def tablespace(postgres: Server) -> Iterator[Path]:
+    """A place for databases on a file system of 16 MB in memory; a new one takes half of that."""
+    who, folder = account(), postgres.folder / "tablespace"
+    for place in disk(folder, "16m"):
+        os.chown(place, who.uid or 0, who.gid or 0)
+        postgres.rows("postgres", f"CREATE TABLESPACE small LOCATION '{place}'")
+        yield place
+        postgres.rows("postgres", "DROP TABLESPACE small")
+
+
+def disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of this size, where the machine lets us mount one."""
     folder.mkdir()
-    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)):
+    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)):
         pytest.skip("mounting a tmpfs is not permitted here")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=60)
@@ -96,23 +113,46 @@ def mount(*words: str) -> bool:
 
 
 async def test_the_disk_is_full(
-    furnished_directory: tuple[Path, Organization],
-    small_disk: Path,
-    organization: Organization,
-    receiver: Receiver,
+    furnished_directory: tuple[Path, Organization], small_disk: Path, receiver: Receiver
 ) -> None:
     """On a full disk writes are 503; with more room all goes on and all is there, deliveries too."""
     data = Path(shutil.copytree(furnished_directory[0], small_disk / "data"))
-    with Postroom(data) as server:
+    await fill_and_make_room(Postroom(data), furnished_directory[1], small_disk, receiver)
+
+
+async def test_the_servers_disk_is_full(
+    postgres: Server,
+    furnished_database: tuple[str, Organization],
+    tablespace: Path,
+    tmp_path: Path,
+    receiver: Receiver,
+) -> None:
+    """So too when it is the disk of the PostgreSQL server."""
+    template, organization = furnished_database
+    postgres.rows(
+        "postgres", f"CREATE DATABASE tight TEMPLATE {template} TABLESPACE small STRATEGY FILE_COPY"
+    )
+    try:
+        server = Postroom(tmp_path / "server", {"database": postgres.url("tight")})
+        await fill_and_make_room(server, organization, tablespace, receiver)
+    finally:
+        postgres.drop("tight")
+
+
+async def fill_and_make_room(
+    server: Postroom, organization: Organization, folder: Path, receiver: Receiver
+) -> None:
+    """What must hold while the file system of this folder is full, and when it is not any more."""
+    with server:
         async with Client(server.url, organization.key) as client:
             queue = await make_queue(client)
             listener = await make_listener(client, queue, receiver.url("/hook"))
             accepted = await fill(client, queue)
             assert (await client.get(queue.path))["queue"]["id"] == queue.id
-            assert mount("-o", "remount,size=64m", str(small_disk))
+            assert mount("-o", "remount,size=64m", str(folder))
             accepted.append(await recovered(client, queue))
             stored = {message["id"] for message in await pages(client, queue.messages, "messages")}
             assert stored == set(accepted)
             await counted(client, listener, accepted=len(stored), acknowledged=len(stored))
         assert await run_sync(server.terminate) == 0
-        await run_sync(audit, data)
+        await run_sync(audit, server.place)

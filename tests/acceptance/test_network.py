@@ -83,21 +83,18 @@ class Loaded:
     """Load on both, and what must hold of it at the end."""
 
     def __init__(self, pair: Pair, queue: Queue) -> None:
-        self.far = Load(pair.far.url, pair.organization.key, queue)
-        self.near = Load(pair.near.url, pair.organization.key, queue)
+        self.far = Load(pair.far.url, pair.organization.key, queue, pause=0.1)
+        self.near = Load(pair.near.url, pair.organization.key, queue, pause=0.1)
         self.pair, self.queue = pair, queue
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         for load in (self.far, self.near):
             group.create_task(load.run())
 
-    def stop(self) -> None:
-        for load in (self.far, self.near):
-            load.stop()
-
     async def check(self, client: Client, receiver: Receiver, listeners: list[Listener]) -> None:
-        """Only what could not be done was refused, in time; nothing else was lost, or done twice."""
+        """End the load: only what could not be done was refused, in time; nothing was lost or done twice."""
         for load in (self.far, self.near):
+            await load.stop()
             assert set(load.refused) <= {503}
             assert (load.unanswered, load.cut) == (0, 0)
             assert load.slowest < LONGEST
@@ -119,15 +116,14 @@ async def through(pair: Pair, receiver: Receiver, trouble: str) -> None:
             loaded.begin(group)
             await loaded.far.goes_on()
             getattr(pair.network, trouble)()
-            await loaded.far.is_refused(20)
+            await loaded.far.is_refused(8)
             await until(pair.ready, lambda status: status == 503)
             await pair.alone()
             await loaded.near.goes_on()
             pair.network.heal()
             await loaded.far.goes_on()
             await pair.both()
-            loaded.stop()
-        await loaded.check(client, receiver, listeners)
+            await loaded.check(client, receiver, listeners)
 
 
 async def test_cut_off(pair: Pair, receiver: Receiver) -> None:
@@ -155,8 +151,7 @@ async def test_commits_without_an_answer(pair: Pair, receiver: Receiver) -> None
                 pair.network.heal()
             await loaded.far.goes_on()
             await pair.both()
-            loaded.stop()
-        await loaded.check(client, receiver, listeners)
+            await loaded.check(client, receiver, listeners)
 
 
 async def test_a_delivery_under_way(pair: Pair, receiver: Receiver) -> None:

@@ -16,6 +16,7 @@ from tests.acceptance.client import (
     counted,
     make_listener,
     make_queue,
+    pages,
     send,
     send_many,
     unique,
@@ -228,3 +229,39 @@ async def one_round(
     assert not any(load.refused for load in loads.values())
     assert all(loads[server].unanswered == 0 for server in servers if server is not victim)
     return [message for load in loads.values() for message in load.accepted]
+
+
+async def test_a_follower_misses_nothing(
+    start: Make, organization: Organization, database: Url, receiver: Receiver
+) -> None:
+    """Whoever asks one process for what came after the last event he saw gets every event, of all processes."""
+    servers = [start(LOADED), start(LOADED)]
+    async with Client(servers[0].url, organization.key) as client:
+        queue, listeners = await furnish(client, receiver)
+        loads = [Load(server.url, organization.key, queue, each=40) for server in servers]
+        followed: list[str] = []
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(follow(client, followed))
+            async with asyncio.TaskGroup() as sending:
+                for load in loads:
+                    sending.create_task(load.run())
+            accepted = [message for load in loads for message in load.accepted]
+            await closed(client, queue, listeners, accepted)
+            every = [event["id"] for event in await pages(client, "/events?limit=1000", "events")]
+            await until(lambda: as_it_is(followed), lambda seen: len(seen) >= len(every), within=5)
+            following.cancel()
+        assert followed == every
+
+
+async def as_it_is(followed: list[str]) -> list[str]:
+    return list(followed)
+
+
+async def follow(client: Client, followed: list[str]) -> None:
+    """Ask for more, again and again, until cancelled."""
+    after = ""
+    while True:
+        events = (await client.get(f"/events?limit=1000{after}"))["events"]
+        followed += [event["id"] for event in events]
+        if events:
+            after = f"&startAfter={events[-1]['stored_at']}&startAfterId={events[-1]['id']}"

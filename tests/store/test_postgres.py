@@ -113,16 +113,16 @@ async def test_connections_that_died_in_the_pool_are_replaced(postgresql_home: P
 
 async def test_two_that_lock_each_other_both_come_through(postgresql_home: PostgresHome) -> None:
     """PostgreSQL ends one of them, which is then begun anew."""
-    execute(postgresql_home, "INSERT INTO series (number) VALUES (1), (2)")
+    execute(postgresql_home, "INSERT INTO series (number, holder) VALUES (1, 'own'), (2, 'own')")
     execute(postgresql_home, f'ALTER DATABASE "{postgresql_home.name}" SET deadlock_timeout = 20')
     both, runs = asyncio.Barrier(2), list[int]()
 
     async def cross(tx: Transaction, first: int, second: int) -> None:
         runs.append(first)
-        await tx.execute("bump_revision", first)
+        await tx.execute("bump_revision", first, "own")
         if len(runs) <= 2:
             await both.wait()
-        await tx.execute("bump_revision", second)
+        await tx.execute("bump_revision", second, "own")
 
     async with opened(postgresql_home) as database:
         await asyncio.gather(

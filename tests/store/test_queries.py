@@ -29,7 +29,14 @@ ACROSS: Final = {
     "last_event_time",  # when a process starts
 }
 # Those that PostgreSQL needs in other words, because others write there at the same time.
-LOCKING: Final = {"recipients", "present_listener", "present_queue", "hold_queue", "hold_series"}
+LOCKING: Final = {
+    "recipients",
+    "present_listener",
+    "present_queue",
+    "hold_queue",
+    "hold_api_key",
+    "hold_series",
+}
 ONLY_POSTGRES: Final = {"database_time"}
 # Their number of an attempt, or of bytes, is compared with one of 32 bits.
 NARROW: Final = {"retry_delivery", "end_delivery", "due_deliveries"}

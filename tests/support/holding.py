@@ -122,6 +122,11 @@ class Inside:
         await self._passed(query)
         return found
 
+    async def require(self, query: str, *params: Value) -> None:
+        """As the transaction does."""
+        await self._tx.require(query, *params)
+        await self._passed(query)
+
     async def execute(self, query: str, *params: Value) -> None:
         """As the transaction does."""
         await self._tx.execute(query, *params)

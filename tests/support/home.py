@@ -189,7 +189,8 @@ class PostgresHome:
 
     async def open(self) -> Database:
         """As for every home."""
-        return await drivers.open_database(self.address, CONNECTIONS)
+        # Without asking for TLS first, in the middle of which asyncpg cannot be interrupted without complaints.
+        return await drivers.open_database(f"{self.address}?sslmode=disable", CONNECTIONS)
 
     def beside(self) -> "closing[PostgresBeside]":
         """As for every home."""

@@ -76,13 +76,16 @@ def execute(home: Home, sql: str, *params: Value) -> None:
     home.rows(sql, *params)
 
 
-async def blocked(home: PostgresHome, query: str) -> None:
-    """Wait until a statement with these words waits for somebody else's lock."""
+async def blocked(home: PostgresHome, words: str, count: int = 1) -> None:
+    """Wait until so many statements wait for others' locks, and one of them has these words."""
     waiting = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
-        " AND wait_event_type = 'Lock' AND position($1 IN query) > 0"
+        "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    await until(lambda: asyncio.to_thread(home.rows, waiting, query), bool)
+
+    def good(found: list[Row]) -> bool:
+        return len(found) >= count and any(words in query for (query,) in found)
+
+    await until(lambda: asyncio.to_thread(home.rows, waiting), good)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Workers at work in the test's own loop; also several processes that share a database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_network
 from operator import eq
@@ -71,34 +71,28 @@ async def running(run: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
             task.cancel()
 
 
-@contextmanager
-def unwritable(home: Home) -> Iterator[None]:
+@asynccontextmanager
+async def unwritable(home: Home) -> AsyncIterator[None]:
     """In the block nobody can write to the database, while all can read."""
     if home.kind == "sqlite":
         with beside(home) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
     else:
-        tables = _full(home)
+        tables = rows(home, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        await _full(home, [name for (name,) in tables])
         yield
-        for table in tables:
-            execute(home, f"DROP TRIGGER full_disk ON {table}")
+        for (table,) in tables:
+            await asyncio.to_thread(execute, home, f"DROP TRIGGER full_disk ON {table}")
 
 
-def _full(home: Home) -> list[str]:
-    """As on a disk that is full: each statement that writes fails; the tables."""
-    execute(
-        home,
-        "CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql"
-        " AS $$ BEGIN RAISE SQLSTATE '53100'; END $$",
-    )
-    tables = [
-        str(name) for (name,) in rows(home, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    ]
+async def _full(home: Home, tables: list[str]) -> None:
+    """As on a disk that is full: each statement that writes fails. It waits for those under way."""
+    fails = "AS $$ BEGIN RAISE SQLSTATE '53100'; END $$"
+    execute(home, f"CREATE OR REPLACE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql {fails}")
     for table in tables:
         what = f"BEFORE INSERT OR UPDATE OR DELETE ON {table} EXECUTE FUNCTION full_disk()"
-        execute(home, f"CREATE TRIGGER full_disk {what}")
-    return tables
+        await asyncio.to_thread(execute, home, f"CREATE TRIGGER full_disk {what}")
 
 
 class Peer:

@@ -266,7 +266,7 @@ async def test_an_outcome_waits_for_the_store_and_nothing_is_sent_again(home: Ho
         await here.send_many(5)
         await receiver.received("/", 5)
         with structlog.testing.capture_logs() as logged:
-            with unwritable(home):
+            async with unwritable(home):
                 gate.set()
 
                 async def waiting() -> int:

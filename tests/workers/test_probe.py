@@ -1,6 +1,6 @@
 """Probing liveness URLs: who, how often, and what it leads to."""
 
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -140,10 +140,10 @@ async def test_a_store_that_takes_nothing_ends_no_probing(home: Home) -> None:
     async with opened(home) as hub, Receiver() as receiver:
         here = await place(hub)
         listener = await here.listener(liveness_url=receiver.url("/live"))
-        with ExitStack() as meanwhile:
-            meanwhile.enter_context(unwritable(home))
+        async with AsyncExitStack() as meanwhile:
+            await meanwhile.enter_async_context(unwritable(home))
             async with probing(hub, 10, 10):
                 await receiver.received("/live", 2)
                 assert rows(home, "SELECT count(*) FROM liveness") == [(0,)]
-                meanwhile.close()
+                await meanwhile.aclose()
                 await until(lambda: findings(hub, listener), lambda found: found.success_count > 0)

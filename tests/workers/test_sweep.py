@@ -1,6 +1,6 @@
 """Removing what is over, in a loop."""
 
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 
 import pytest
 import structlog
@@ -55,20 +55,21 @@ async def test_a_sweep_survives_a_store_that_takes_nothing(home: Home) -> None:
         here = await place(hub)
         await here.send()
         clock.pass_(days=31)
-        with structlog.testing.capture_logs() as logged, ExitStack() as meanwhile:
-            meanwhile.enter_context(unwritable(home))
+        with structlog.testing.capture_logs() as logged:
+            async with AsyncExitStack() as meanwhile:
+                await meanwhile.enter_async_context(unwritable(home))
 
-            async def complaints() -> int:
-                return sum(entry["event"] == "store_unavailable" for entry in logged)
+                async def complaints() -> int:
+                    return sum(entry["event"] == "store_unavailable" for entry in logged)
 
-            async def kept() -> int:
-                return int(rows(home, "SELECT count(*) FROM messages")[0][0])
+                async def kept() -> int:
+                    return int(rows(home, "SELECT count(*) FROM messages")[0][0])
 
-            async with running(sweep(hub).run):
-                await until(complaints, lambda count: count > 0)
-                assert await kept() == 1
-                meanwhile.close()
-                await until(kept, lambda count: count == 0)
+                async with running(sweep(hub).run):
+                    await until(complaints, lambda count: count > 0)
+                    assert await kept() == 1
+                    await meanwhile.aclose()
+                    await until(kept, lambda count: count == 0)
 
 
 async def test_a_use_that_could_not_be_written_is_written_later(home: Home) -> None:
@@ -83,14 +84,15 @@ async def test_a_use_that_could_not_be_written_is_written_later(home: Home) -> N
         here = await place(hub)
         key, secret = await hub.api_keys.create(here.org_id, "one")
         await hub.api_keys.authenticate(secret)
-        with structlog.testing.capture_logs() as logged, ExitStack() as meanwhile:
-            meanwhile.enter_context(unwritable(home))
+        with structlog.testing.capture_logs() as logged:
+            async with AsyncExitStack() as meanwhile:
+                await meanwhile.enter_async_context(unwritable(home))
 
-            async def complaints() -> int:
-                return sum(entry["event"] == "store_unavailable" for entry in logged)
+                async def complaints() -> int:
+                    return sum(entry["event"] == "store_unavailable" for entry in logged)
 
-            async with running(sweep(hub).run):
-                await until(complaints, lambda count: count > 0)
-                assert (await hub.api_keys.get(here.org_id, key.id)).last_used_at == clock.now
-                meanwhile.close()
-                assert await until(used, lambda at: at is not None) == clock.now
+                async with running(sweep(hub).run):
+                    await until(complaints, lambda count: count > 0)
+                    assert (await hub.api_keys.get(here.org_id, key.id)).last_used_at == clock.now
+                    await meanwhile.aclose()
+                    assert await until(used, lambda at: at is not None) == clock.now

@@ -75,7 +75,9 @@ async def test_a_change_by_a_process_whose_series_is_taken_over(postgresql_home:
         asked = home.database.asked
         here = await place(first)
         key, secret = await first.api_keys.create(here.org_id, "one")
-        async with opened(postgresql_home) as sender:  # leaves behind a series in which no such change was counted yet
+        async with opened(
+            postgresql_home
+        ) as sender:  # leaves behind a series in which no such change was counted yet
             await Place(sender, here.org_id, here.queue_id).send()
         watch = Watch(hub, deliver, PAUSE)
         async with running(watch.run):

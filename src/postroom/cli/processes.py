@@ -16,7 +16,7 @@ from postroom.cli.failures import Refused, binding
 from postroom.cli.signals import told_to_stop
 from postroom.cli.welcome import words
 from postroom.http.server import address_of, reserve
-from postroom.runtime import commanding, prepare
+from postroom.runtime import commanding
 from postroom.settings import Settings
 
 SETTLED = 10.0  # seconds after which an end is not one of a row of ends
@@ -109,7 +109,8 @@ async def supervise(settings: Settings, welcome: bool) -> None:
     with binding(settings.host, settings.port):
         reserved = reserve(settings.host, settings.port)
     with reserved:
-        await prepare(settings)  # what is wrong with the database is said once
+        async with commanding(settings):  # what is wrong with the database is said once
+            pass
         port = reserved.getsockname()[1]
         shared = settings.model_copy(update={"port": port})
         children = [Child(number, shared) for number in range(1, settings.processes + 1)]

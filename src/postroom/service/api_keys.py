@@ -111,6 +111,7 @@ class ApiKeys:
         _check_status(changes.get("status", "enabled"))
 
         async def body(entry: Entry) -> ApiKey:
+            await api_keys.hold(entry.tx, org_id, key_id)
             before = _found(await api_keys.find(entry.tx, org_id, key_id), key_id)
             key = msgspec.structs.replace(before, updated_at=entry.at, **changes)
             if not await api_keys.update(entry.tx, key):
@@ -129,6 +130,7 @@ class ApiKeys:
         """
 
         async def body(entry: Entry) -> None:
+            await api_keys.hold(entry.tx, org_id, key_id)
             key = _found(await api_keys.find(entry.tx, org_id, key_id), key_id)
             await api_keys.delete(entry.tx, org_id, key_id)
             entry.event(Kind.API_KEY_DELETED, org_id, api_key_id=key_id, name=key.name)

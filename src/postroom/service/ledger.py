@@ -17,7 +17,7 @@ from postroom.domain.listener import Counts
 from postroom.domain.usage import Kind, Segment, UsageEvent
 from postroom.service.series import Hold, Series
 from postroom.store import listeners, processes, usage
-from postroom.store.database import Database, Transaction
+from postroom.store.database import Database, NotMet, Transaction
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -91,14 +91,13 @@ class Writer:
         self.series = series
         self._turn = asyncio.Lock()
 
-    async def commit(self, body: Callable[[Entry], Awaitable[T]], *, counts: bool = False) -> T:
-        """As `Ledger.commit`; where it is known that something `counts`, what is inserted goes together."""
+    async def commit(self, body: Callable[[Entry], Awaitable[T]]) -> T:
+        """As `Ledger.commit`."""
 
         async def transaction(tx: Transaction) -> tuple[T, Committed]:
             at = self._clock()
             entry = Entry(tx, at, self._ids.of(at))
-            hold = await self.series.hold(tx, entry.at) if counts else None
-            return await body(entry), await self._count(entry, hold)
+            return await body(entry), await self._count(entry)
 
         async with self._turn:
             result, done = await self._run(transaction)
@@ -116,19 +115,20 @@ class Writer:
         except usage.Behind as behind:
             self._clock.hold(behind.last + 1)
             return await self._run(transaction)
+        except NotMet:
+            self.series.doubt()
+            return await self._run(transaction)
         except BaseException as error:
             if not isinstance(error, PostroomError) or isinstance(error, Unavailable):
                 self.series.doubt()
             raise
 
-    async def _count(self, entry: Entry, hold: Hold | None) -> Committed:
+    async def _count(self, entry: Entry) -> Committed:
         if not entry.counts and not entry.events:
-            return Committed(entry, hold, {})
-        hold = hold or await self.series.hold(entry.tx, entry.at)
+            return Committed(entry, None, {})
+        hold = await self.series.hold(entry.tx, entry.at, rare=entry.rare)
         if entry.counts:
             await listeners.add_counts(entry.tx, hold.number, entry.counts)
-        if entry.rare:
-            await processes.bump_revision(entry.tx, hold.number)
         segments = await usage.append(entry.tx, hold.number, entry.at, entry.events, hold.newest)
         return Committed(entry, hold, segments)
 
@@ -251,7 +251,7 @@ class Ledger:
             ]
 
         try:
-            results = await writer.commit(body, counts=True) if batch else []
+            results = await writer.commit(body) if batch else []
         except Exception as error:
             await self._after_failure(writer, batch, error)
         else:

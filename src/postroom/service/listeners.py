@@ -126,6 +126,7 @@ class Listeners:
         _check(changes)
 
         async def body(entry: Entry) -> Listener:
+            await queues.hold(entry.tx, org_id, queue_id)
             before = await _find(entry.tx, org_id, queue_id, listener_id)
             listener = msgspec.structs.replace(before, **changes)
             if not await listeners.update(entry.tx, listener):

@@ -24,9 +24,10 @@ class Membership:
             Unavailable: the database does not take it now.
         """
 
-        async def body(tx: Transaction) -> tuple[frozenset[int], frozenset[int]]:
+        async def body(tx: Transaction) -> tuple[frozenset[int], frozenset[int]] | None:
             now = self._clock()
-            await processes.renew(tx, self.own, now + self._lease)
+            if not await processes.renew(tx, self.own, now + self._lease):
+                return None  # nothing is taken before the others can see who takes it
             await processes.renew_series(tx, self._ledger.holders, now + self._lease)
             holders = await processes.slots(tx)  # first: whoever is seen to hold one is then seen to live
             living = await processes.living(tx, now)
@@ -36,7 +37,8 @@ class Membership:
             held = {slot for slot, holder in enumerate(holders) if holder == self.own}
             return frozenset(held | taken), frozenset(moves.give)
 
-        return await self._database.transaction(body)
+        part = await self._database.transaction(body) or await self._database.transaction(body)
+        return part or (frozenset(), frozenset())
 
     async def mark_alive(self) -> None:
         """Write that this process serves, which shows that the database can be written.

@@ -98,6 +98,7 @@ class Queues:
         _parsed(None if raw_schema is UNSET else raw_schema)
 
         async def body(entry: Entry) -> Queue:
+            await queues.hold(entry.tx, org_id, queue_id)
             queue = _changed(
                 _found(await queues.find(entry.tx, org_id, queue_id), queue_id), name, raw_schema
             )

@@ -37,11 +37,18 @@ class Series:
         """The totals written last for an organization; a new object for each commit."""
         return self._held.newest.get(org_id) if self._held else None
 
-    async def hold(self, tx: Transaction, at: int) -> Hold:
-        """The series to write in this transaction, begun at `at`, ms."""
-        if self._held and await processes.hold_series(tx, self._held.number, self.holder):
-            return self._held
-        return Hold(await processes.take_series(tx, self.holder, at, at + self._lease), {})
+    async def hold(self, tx: Transaction, at: int, *, rare: bool) -> Hold:
+        """The series to write in this transaction, begun at `at`, ms; `rare` as in `Entry`.
+
+        Raises:
+            NotMet: it is not held any more; raised here or later in the transaction.
+        """
+        hold = self._held or Hold(await processes.take_series(tx, self.holder, at, at + self._lease), {})
+        if rare:
+            await processes.bump_revision(tx, hold.number, self.holder)
+        elif hold is self._held:
+            await processes.hold_series(tx, hold.number, self.holder)
+        return hold
 
     def committed(self, hold: Hold, written: dict[str, Segment]) -> None:
         """The transaction is durable, with these newest segments."""

@@ -23,7 +23,7 @@ from postroom.sources.streams import CHUNK, FAILURES, SMALL, Limits, Meter, Stre
 from postroom.sources.trouble import Refused, Unreadable
 from postroom.sources.zip_directory import check_directory, right_name
 
-_TEXT = re.compile(r"(?i)\.(?:json|jsonl|ndjson|txt)$|(?:^|/)events$")
+_TEXT = re.compile(r"(?i)\.(?:json|jsonl|ndjson)$|(?:^|/)events$")
 _LITTER = re.compile(r"(?:^|/)(?:__MACOSX/|\._|\.DS_Store$|Thumbs\.db$)")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _GZIP = b"\x1f\x8b"
@@ -101,15 +101,22 @@ class Archive:
 
     def _take(self, found: Iterable[tuple[str, Member]]) -> None:
         """Take the members that are found, under their names. Refused when they are too many or a trick."""
-        for name, member in found:
-            _check_name(name)
-            if not _LITTER.search(name):
-                self._members[name.removesuffix(".gz") if member.gzipped else name] = member
-            if len(self._members) > self._limits.members:
-                raise Refused(
-                    f"It has more than {self._limits.members} files; unpack it and give the folder's path."
-                )
+        try:
+            for name, member in found:
+                self._add(name, member)
+        except BaseException:
+            self.close()
+            raise
         self._members = _without_common_folder(self._members)
+
+    def _add(self, name: str, member: Member) -> None:
+        _check_name(name)
+        if not _LITTER.search(name):
+            self._members[name.removesuffix(".gz") if member.gzipped else name] = member
+        if len(self._members) > self._limits.members:
+            raise Refused(
+                f"It has more than {self._limits.members} files; unpack it and give the folder's path."
+            )
 
 
 class Folder(Archive):

@@ -25,19 +25,16 @@ T = TypeVar("T")
 # A newline ends no string and stands in none, so a quotation mark that was lost costs one line.
 _OPEN_STRING = rb'"[^"\\\x00-\x1f]*+(?:\\[^\x00-\x1f][^"\\\x00-\x1f]*+)*+'
 _STRING = re.compile(_OPEN_STRING + b'"')
-_BRACKET = re.compile(
-    rb'[^"\[\]{}]*+(?:'
-    + _OPEN_STRING
-    + rb'"[^"\[\]{}]*+)*+(?:([\[{])|([\]}])|'
-    + _OPEN_STRING
-    + rb"(\\?[\x00-\x1f]))"
-)
+_PLAIN = rb'[^"\[\]{}]*+(?:' + _OPEN_STRING + rb'"[^"\[\]{}]*+)*+'
+_BRACKET = re.compile(_PLAIN + rb"(?:([\[{])|([\]}])|" + _OPEN_STRING + rb"(\\?[\x00-\x1f]))")
+_UP_TO_BRACKET = re.compile(_PLAIN)
 _UNCLOSED = re.compile(_OPEN_STRING + rb"\\?[\x00-\x1f]")
 _SCALAR = re.compile(rb'[^\s,\[\]{}":]++')
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _FIRST_KEY = re.compile(rb'\{[ \t\r\n]*+"[^"\\\x00-\x1f]{1,64}+"')
 _SEPARATOR = re.compile(rb",[ \t\r\n]*+(?=\{)")
 _LINE_START = re.compile(rb"\n([ \t]*+)([\[\]{}])")
+_CLOSING = {b"[": b"]", b"{": b"}"}
 _BAD_ESCAPE = re.compile(
     rb"\\(?:x([0-9A-Fa-f]{2})|(u[dD][89abAB]..\\u[dD][c-fC-F]..)|(u[dD][89a-fA-F]..)|.)", re.DOTALL
 )
@@ -47,6 +44,10 @@ class Fault(msgspec.Struct, frozen=True):
     """An item that cannot be had, and why."""
 
     detail: str
+
+
+class _Excess(Exception):
+    """The value that comes is longer or deeper than is reasonable."""
 
 
 class Oversize(Unfit):
@@ -90,7 +91,11 @@ class JsonStream:
         self._taken += 1
         if self.peek() not in b"{[":
             return self._token()
-        end = self._end_of_brackets(True)
+        try:
+            end = self._end_of_brackets(True)
+        except _Excess as excess:
+            self._at = self._end_of_brackets(False)
+            raise Oversize(str(excess)) from None
         value, self._at = self._buffer[self._at : end], end
         return value
 
@@ -129,30 +134,28 @@ class JsonStream:
                 self.skip()
             goes_on = self._goes_on(b"]")
 
-    def items(
-        self, one: Callable[[bytes], T], many: Callable[[bytes], list[T]]
-    ) -> Iterator[T | list[T] | Fault]:
-        """The items of the list that comes, decoded, some of them several at once."""
+    def items(self, one: Callable[[bytes], T], many: Callable[[bytes], list[T]]) -> Iterator[list[T | Fault]]:
+        """The items of the list that comes, decoded; one or several at once."""
         self._enter(b"[")
         run = _Run(self._indent())
         goes_on = not self._ends(b"]")
         while goes_on:
             batch = self._batch(many, run)
             if batch is not None:
-                yield batch
+                yield [*batch]
                 continue
             try:
-                yield self._item(one, run)
+                yield [self._item(one, run)]
                 goes_on = self._goes_on(b"]")
             except Malformed as loss:
                 goes_on = self._recover(run.indent)
-                yield Fault(f"{loss}{'; the rest of the list was left out' if self.lost else ''}")
+                yield [Fault(f"{loss}{'; the rest of the list was left out' if self.lost else ''}")]
 
     # Items of a list
 
     def _item(self, one: Callable[[bytes], T], run: "_Run") -> T | Fault:
         try:
-            raw = self.raw()
+            raw = self._raw_item(run)
         except Oversize as error:
             return Fault(str(error))
         run.learn(raw, self._buffer, self._at)
@@ -160,6 +163,16 @@ class JsonStream:
             return decoded(raw, one)
         except FAULTS as error:
             return Fault(complaint(error))
+
+    def _raw_item(self, run: "_Run") -> bytes:
+        if run.indent is None or self.peek() not in b"{[":
+            return self.raw()
+        try:
+            end = self._end_of_brackets(True)
+        except _Excess as excess:  # maybe its end is missing; the next item that begins a line is there
+            raise Malformed(str(excess)) from None
+        value, self._at = self._buffer[self._at : end], end
+        return value
 
     def _batch(self, many: Callable[[bytes], list[T]], run: "_Run") -> list[T] | None:
         if run.cautious > 0 or not run.boundary:
@@ -224,44 +237,47 @@ class JsonStream:
         return _UNCLOSED.match(self._buffer, self._at) is None
 
     def _end_of_brackets(self, keep: bool) -> int:
-        """Where the object or list that comes ends; if it is to be kept, the buffer holds all of it."""
-        position, depth, trouble = self._at, 0, ""
+        """Where the object or list that comes ends. If it is to be kept, the buffer holds all of it.
+
+        Raises:
+            _Excess: it is too long or too deep to be kept; the stream is still at its beginning.
+        """
+        position, closing = self._at, bytearray()
         while True:
             found = _BRACKET.match(self._buffer, position)
             if found is None:
-                trouble = trouble or self._too_long(keep)
-                position = self._read_on(position, keep and not trouble)
+                position = self._read_on(position, keep)
                 continue
             position = found.end()
-            if found.lastindex == 3:
+            if found.lastindex == 1:
+                closing += _CLOSING[found[1]]
+                if keep and len(closing) > self._deepest:
+                    raise _Excess(f"is nested deeper than {self._deepest}")
+            elif found.lastindex == 3:
                 self._at = found.start(3)
                 raise self._loss("has a string that does not end on its line")
-            depth += 1 if found.lastindex == 1 else -1
-            if depth == 0:
-                break
-            if depth > self._deepest and keep:
-                trouble = f"is nested deeper than {self._deepest}"
-        if trouble:
-            self._at = position
-            raise Oversize(trouble)
-        return position
-
-    def _too_long(self, keep: bool) -> str:
-        return f"is longer than {self._longest} bytes" if keep and self._held() > self._longest else ""
-
-    def _held(self) -> int:
-        return len(self._buffer) - self._at
+            elif closing.pop() != found[2][0]:
+                raise self._loss("has brackets that do not match")
+            elif not closing:
+                return position
 
     def _read_on(self, position: int, keep: bool) -> int:
-        """Read on from the middle of a value; the same position in the new buffer."""
+        """Read on from the middle of a value; the same place, or one further on, in the new buffer."""
+        plain = _UP_TO_BRACKET.match(self._buffer, position)
+        position = plain.end() if plain else position
         if not keep:
             self._at = position
-        if len(self._buffer) - position > self._longest:
+        if self._held() > self._longest:
+            if keep:
+                raise _Excess(f"is longer than {self._longest} bytes")
             raise self._loss("has a string that is too long")
         before = self._at
         if not self._fill():
             raise self._loss("ends too early")
         return position - before + self._at
+
+    def _held(self) -> int:
+        return len(self._buffer) - self._at
 
     def _key(self) -> str:
         if self.peek() != b'"':

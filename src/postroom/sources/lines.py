@@ -7,21 +7,31 @@ from postroom.sources.json_stream import CHUNK, LONGEST, Fault, Read
 
 def blocks(read: Read, longest: int = LONGEST) -> Iterator[bytes | Fault]:
     """Several whole lines at once, each piece ending with a line; a Fault for a line that is too long."""
-    rest, dropping = read(CHUNK).removeprefix(b"\xef\xbb\xbf"), False
-    while rest:
-        end = rest.rfind(b"\n") + 1
-        if end and dropping:
-            rest, dropping = rest[rest.find(b"\n") + 1 :], False
-            continue
-        if end:
-            yield rest[:end]
-        rest = rest[end:]
-        if len(rest) > longest and not dropping:
+    rest, dropping = b"", False
+    more = read(CHUNK).removeprefix(b"\xef\xbb\xbf")
+    while more:
+        if dropping:
+            _, end, more = more.partition(b"\n")
+            dropping = not end
+        rest += more
+        whole = rest.rfind(b"\n") + 1
+        yield from _bounded(rest[:whole], longest)
+        rest = rest[whole:]
+        if len(rest) > longest:
             yield Fault(f"is longer than {longest} bytes")
-            dropping = True
+            rest, dropping = b"", True
         more = read(max(CHUNK, len(rest)))
-        if not more:
-            break
-        rest = more if dropping else rest + more
-    if rest and not dropping:
-        yield rest
+    yield from _bounded(rest, longest)
+
+
+def _bounded(block: bytes, longest: int) -> Iterator[bytes | Fault]:
+    """The block, or its lines when one of them may be too long."""
+    if len(block) <= longest:
+        yield from (block,) if block else ()
+        return
+    *ended, last = block.split(b"\n")
+    for line in (*(line + b"\n" for line in ended), last):
+        if len(line) > longest + 1:
+            yield Fault(f"is longer than {longest} bytes")
+        elif line:
+            yield line

@@ -17,7 +17,7 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Record, digest
+from postroom.domain.activity import Activity, Id, Record, digest
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Files
 from postroom.sources.records import Converted, Form, Outline, outline, records
@@ -29,7 +29,7 @@ EXPECTED = (
     'a bulk export of Mattermost: JSON lines that begin with {"type": "version", ...}, alone or in a zip as '
     "import.jsonl."
 )
-_LINES = Outline(True, "", frozenset())
+_KINDS = ("version", "team", "channel", "user", "post", "direct_channel", "direct_post")
 Scalar = str | int | float | bool | None
 
 
@@ -43,7 +43,7 @@ class _Attachment(msgspec.Struct):
 
 
 class _Reply(msgspec.Struct):
-    user: str
+    user: Id
     create_at: int
     message: str | None = ""
     type: str | None = ""
@@ -90,7 +90,7 @@ def fits(archive: Archive) -> bool:
 
 def _fits(archive: Archive, name: str) -> bool:
     found = outline(archive, name)
-    return found is not None and found.by_line and found.fields >= {"type", "version"}
+    return found is not None and found.by_line and any(found.has("type", kind) for kind in _KINDS)
 
 
 def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
@@ -98,7 +98,7 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
     bots: set[str] = set()
     for name in archive.texts:
         if _fits(archive, name):
-            yield from records(archive, name, _LINES, _LINE, partial(_line, source, archive, bots))
+            yield from records(archive, name, Outline(True), _LINE, partial(_line, source, archive, bots))
 
 
 def _line(source: str, archive: Archive, bots: set[str], line: _Line) -> Converted:

@@ -3,10 +3,10 @@
 `{"message_id": "m-1", "at": 1700000000000, "person": "p-7", "space": "s-3", "direct": false}`
 
 Required: `message_id` (unique within its source), `at` (ms since the epoch, UTC, from 1990 to 2100),
-`person` and `space` (ids of 1 to 1000 characters), `direct` (true between two people). Optional: `source` (up to
-100 characters; else that of the whole import), `client` ("desktop", "mobile", "other", "unknown", or their
-numbers 1, 2, 3, 0), `files`, `file_bytes`, `files_of_unknown_size`, `video`, `audio`, `recording`, `by_bot`,
-`system`. Unknown fields are an error, and nothing is converted: "1" is no number.
+`person` and `space` (ids of 1 to 1000 characters), `direct` (true between two people). Optional: `source`
+(up to 100 characters; else that of the whole import), `client` ("desktop", "mobile", "other", "unknown", or
+their numbers 1, 2, 3, 0), `files`, `file_bytes`, `files_of_unknown_size`, `video`, `audio`, `recording`,
+`by_bot`, `system`. Unknown fields are an error, and nothing is converted: "1" is no number.
 
 `{"deleted": true, "message_id": "m-1", "at": 1700000009000}` marks a message as deleted; `at`, when it was,
 and `source` may be left out.
@@ -167,11 +167,7 @@ def fits(archive: Archive) -> bool:
 
 def _fits(archive: Archive, name: str) -> bool:
     found = outline(archive, name)
-    return (
-        found is not None
-        and found.fields >= {"message_id"}
-        and not found.fields.isdisjoint({"at", "deleted"})
-    )
+    return found is not None and (found.has("message_id", "at") or found.has("message_id", "deleted"))
 
 
 def read(archive: Archive, source: str = NAME) -> Iterator[Record]:

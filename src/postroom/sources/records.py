@@ -1,5 +1,6 @@
 """From a member's bytes to records: which outline its JSON has, decoding, and what to say of damage."""
 
+import itertools
 from collections.abc import Callable, Collection, Iterator
 from typing import Generic, TypeVar
 
@@ -31,41 +32,69 @@ class Form(Generic[T]):
 class Outline(msgspec.Struct, frozen=True):
     """How a member holds its records: by line, in a list, or in a list under `key` of an object.
 
-    `fields` are the keys of the first record; none when there is no record.
+    `samples` are the keys of the first few records that can be read.
     """
 
     by_line: bool
-    key: str
-    fields: frozenset[str]
+    key: str = ""
+    samples: tuple[frozenset[str], ...] = ()
+
+    def has(self, *keys: str) -> bool:
+        """Whether a record at the beginning has these keys; the first one may be damaged."""
+        return any(sample.issuperset(keys) for sample in self.samples)
+
+
+_ANY = Form(dict[str, msgspec.Raw])
 
 
 def outline(archive: Archive, name: str, keys: Collection[str] = ()) -> Outline | None:
-    """The outline of a member; None when it has none. A list under one of `keys` is what is looked for."""
+    """The outline of a member; None when it cannot be read. A list under one of `keys` is looked for."""
+    found = _of_json(archive, name, keys)
+    if found is not None:
+        return found
+    try:
+        with archive.open(name) as member:
+            samples = _samples(in_lines(member.read, _ANY))
+    except Unreadable:
+        return None
+    return Outline(True, "", samples) if samples else None
+
+
+def _of_json(archive: Archive, name: str, keys: Collection[str]) -> Outline | None:
+    """The outline of a member that is one list or object."""
     try:
         with archive.open(name) as member:
             stream = JsonStream(member.read)
             if stream.peek() == b"[":
-                return Outline(False, "", _first_fields(stream))
-            return _of_object(stream, keys) if stream.peek() == b"{" else None
+                return Outline(False, "", _samples(in_list(stream, _ANY)))
+            if stream.peek() == b"{":
+                return _of_object(stream, keys)
     except (Unreadable, *FAULTS):
-        return None
+        pass
+    return None
 
 
-def _of_object(stream: JsonStream, keys: Collection[str]) -> Outline:
-    seen = set()
-    for key in stream.properties():
+def _of_object(stream: JsonStream, keys: Collection[str]) -> Outline | None:
+    for number, key in enumerate(stream.properties()):
         if key in keys and stream.peek() == b"[":
-            return Outline(False, key, _first_fields(stream))
-        seen.add(key)
-        if len(seen) > MOST_KEYS:
+            return Outline(False, key, _samples(in_list(stream, _ANY)))
+        if number > MOST_KEYS:
             break
-    return Outline(True, "", frozenset(seen))
+    return None
 
 
-def _first_fields(stream: JsonStream) -> frozenset[str]:
-    for _ in stream.entries():
-        return frozenset(stream.properties()) if stream.peek() == b"{" else frozenset()
-    return frozenset()
+def _samples(batches: Iterator[Batch[dict[str, msgspec.Raw]]]) -> tuple[frozenset[str], ...]:
+    """The keys of the first records. Unreadable when all that were looked at are damaged."""
+    looked_at = list(itertools.islice((item for _, batch in batches for item in batch), 20))
+    samples = tuple(frozenset(item) for item in looked_at if isinstance(item, dict))
+    if looked_at and not samples:
+        raise Unreadable("has no record that can be read")
+    return samples[:5]
+
+
+def unreadable(name: str) -> Damaged:
+    """What to say of a member that has no outline."""
+    return Damaged(name, "is not JSON that can be read")
 
 
 def records(
@@ -139,8 +168,7 @@ def _converted(item: T | Fault, convert: Callable[[T], Converted], label: str, n
 def in_list(stream: JsonStream, form: Form[T]) -> Iterator[Batch[T]]:
     """The records of the list that comes, numbered from 1 on."""
     number = 1
-    for found in stream.items(form.one, form.many):
-        batch: list[T | Fault] = [*found] if isinstance(found, list) else [found]
+    for batch in stream.items(form.one, form.many):
         yield number, batch
         number += len(batch)
 

@@ -1,14 +1,16 @@
 """Rocket.Chat's collections as mongoexport writes them: messages, and better rooms, uploads and users too.
 
-* A message with `t` is Rocket.Chat's own, except e2e (encrypted, of a person) and rm (of a person, removed).
-* Removed messages: `rm`; or `_hidden` without a parent, where removed ones are kept but not shown. They were
-  sent all the same. `_hidden` with a parent is a copy that was made when a message was edited or removed.
+* A message with `t` is Rocket.Chat's own, except e2e (encrypted, of a person) and rm (of a person,
+  removed).
+* Removed messages: `rm`; or `_hidden` without a parent, where removed ones are kept but not shown. They
+  were sent all the same. `_hidden` with a parent is a copy that was made when a message was edited or
+  removed.
 * Times and sizes may be in MongoDB's plain, relaxed or canonical JSON.
-* Spaces: a room of type d with at most two users is direct, others are groups. Without its room, a message is
-  direct when its room's id is made of the sender's and another's.
+* Spaces: a room of type d with at most two users is direct, others are groups. Without its room, a message
+  is direct when its room's id is made of the sender's and another's.
 * Bots: a `bot` that is set (integrations), users of type bot or app, and rocket.cat.
-* Files: `files`, or the older `file`; a picture's thumbnail stands there too and is not counted. Sizes are the
-  message's own, else those of the uploads. Call recordings are known by their file's name only.
+* Files: `files`, or the older `file`; a picture's thumbnail stands there too and is not counted. Sizes are
+  the message's own, else those of the uploads. Call recordings are known by their file's name only.
 
 In memory: all rooms, uploads, and users that are bots.
 """
@@ -19,21 +21,22 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Deletion, Record, Skipped
+from postroom.domain.activity import Activity, Deletion, Id, Record, Skipped
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Files
-from postroom.sources.records import Converted, Form, Outline, outline, records
+from postroom.sources.records import Converted, Form, outline, records, unreadable
 from postroom.sources.times import from_iso, from_ms
 from postroom.sources.trouble import Unfit
 
 NAME = "rocketchat"
 EXPECTED = (
-    "collections of Rocket.Chat from mongoexport: a folder or zip with rocketchat_message.json and, where there "
-    "are such, rocketchat_room.json, rocketchat_uploads.json and users.json; or the first of them alone."
+    "collections of Rocket.Chat from mongoexport: a folder or zip with rocketchat_message.json and, where "
+    "there are such, rocketchat_room.json, rocketchat_uploads.json and users.json; or the first alone."
 )
 _ROOMS = re.compile(r"(?i)(?:.*/)?(?:rocketchat_)?rooms?\.jsonl?")
 _UPLOADS = re.compile(r"(?i)(?:.*/)?(?:rocketchat_)?uploads?\.jsonl?")
 _USERS = re.compile(r"(?i)(?:.*/)?(?:rocketchat_)?users?\.jsonl?")
+_KEYS = ("_id", "rid", "ts", "u")
 _ROCKET_CAT = "rocket.cat"
 
 
@@ -52,7 +55,7 @@ Time = str | int | _Date
 
 
 class _Reference(msgspec.Struct):
-    id: str = msgspec.field(name="_id")
+    id: Id = msgspec.field(name="_id")
 
 
 class _File(msgspec.Struct):
@@ -75,8 +78,8 @@ class _User(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    id: str = msgspec.field(name="_id")
-    rid: str
+    id: Id = msgspec.field(name="_id")
+    rid: Id
     ts: Time
     u: _Reference
     t: str | None = None
@@ -122,14 +125,12 @@ class _House:
 
 def fits(archive: Archive) -> bool:
     """Whether some file holds messages."""
-    return any(_messages(archive, name) for name in archive.texts)
+    outlines = (outline(archive, name) for name in archive.texts if not _is_lookup(name))
+    return any(found is not None and found.has(*_KEYS) for found in outlines)
 
 
-def _messages(archive: Archive, name: str) -> Outline | None:
-    if _ROOMS.fullmatch(name) or _UPLOADS.fullmatch(name) or _USERS.fullmatch(name):
-        return None
-    found = outline(archive, name)
-    return found if found is not None and found.fields >= {"_id", "rid", "ts", "u"} else None
+def _is_lookup(name: str) -> bool:
+    return any(pattern.fullmatch(name) for pattern in (_ROOMS, _UPLOADS, _USERS))
 
 
 def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
@@ -137,8 +138,10 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
     house = _House()
     yield from _lookups(archive, house)
     for name in archive.texts:
-        found = _messages(archive, name)
-        if found is not None:
+        found = outline(archive, name)
+        if found is None:
+            yield unreadable(name)
+        elif found.has(*_KEYS) and not _is_lookup(name):
             yield from records(archive, name, found, _MESSAGE, partial(_message, source, house))
 
 

@@ -20,7 +20,7 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Damaged, Deletion, Record, Skipped, joined
+from postroom.domain.activity import Activity, Damaged, Deletion, Id, Record, Skipped, joined
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Files
 from postroom.sources.records import Converted, Form, Outline, records
@@ -40,7 +40,7 @@ _INDEXES = {
     "file_conversations.json": False,
 }
 _DAY = re.compile(r"(?:(?P<above>.*)/)?(?P<folder>[^/]+)/\d{4}-\d{2}-\d{2}\.json")
-_LIST = Outline(False, "", frozenset())
+_LIST = Outline(False)
 _SENT = {None, "file_share", "me_message", "thread_broadcast", "bot_message"}
 _SKIPPED = {
     "message_changed": "edit",
@@ -52,11 +52,13 @@ _SLACKBOT = "USLACKBOT"
 _CLIPS = {"slack_video": "video", "slack_audio": "audio"}
 _GONE = {"tombstone", "hidden_by_limit", "external"}
 
+_NULL = msgspec.Raw(b"null")
+
 Scalar = str | int | float | bool | None
 
 
 class _Channel(msgspec.Struct):
-    id: str
+    id: Id
     name: str | None = None
 
 
@@ -79,8 +81,8 @@ class _Message(msgspec.Struct):
     files: list[_File | None] | None = None
     file: _File | None = None
     deleted_ts: str | None = None
-    previous_message: msgspec.Raw | None = None
-    original: msgspec.Raw | None = None
+    previous_message: msgspec.Raw = _NULL
+    original: msgspec.Raw = _NULL
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -147,11 +149,11 @@ def _message(source: str, space: Space, message: _Message) -> Converted:
         return Skipped("not a message")
     if message.subtype in _SENT:
         return _sent(source, space, message)
+    at = from_decimal(message.ts)
     if message.subtype == "tombstone":
         return Deletion(source, message_id(space.id, message.ts))
     if message.subtype == "message_deleted":
         return _deleted(source, space, message)
-    at = from_decimal(message.ts)
     if message.subtype in _SKIPPED:
         return Skipped(_SKIPPED[message.subtype], at)
     sent_by = message.user or message.bot_id or ""
@@ -187,8 +189,8 @@ def _sent(source: str, space: Space, message: _Message) -> Activity:
 
 def _deleted(source: str, space: Space, message: _Message) -> Converted:
     """A deletion that was logged, with the message where the log holds it."""
-    raw = message.previous_message or message.original
-    before = _MESSAGE.one(bytes(raw)) if raw and bytes(raw) != b"null" else None
+    raws = [bytes(raw) for raw in (message.previous_message, message.original)]
+    before = next((_MESSAGE.one(raw) for raw in raws if raw != b"null"), None)
     gone = message.deleted_ts or (before.ts if before else None)
     if gone is None:
         return Skipped("deletion of an unknown message")

@@ -8,7 +8,8 @@ Three outlines are read:
 
 Rules:
 * A message's id is its chat or channel, and its id there.
-* Spaces: a chat ..@unq.gbl.spaces is direct, and so are one's own notes; ..@thread.v2 and channels are groups.
+* Spaces: a chat ..@unq.gbl.spaces is direct, and so are one's own notes; ..@thread.v2 and channels are
+  groups.
 * `from.application` is a bot. Without a sender, or of any type but message, it is Teams' own.
 * `deletedDateTime`: deleted, and sent all the same.
 * Files: attachments that are references, or audio, video and pictures of their own; cards, quotes and
@@ -22,22 +23,23 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Damaged, Deletion, Record, joined
+from postroom.domain.activity import Activity, Deletion, Id, Record, joined
 from postroom.sources import teams_personal
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Files
-from postroom.sources.records import Converted, Form, outline, records
+from postroom.sources.records import Converted, Form, outline, records, unreadable
 from postroom.sources.times import from_iso
 from postroom.sources.trouble import Unfit
 
 NAME = "teams"
 EXPECTED = (
-    "messages of Microsoft Teams in JSON: chatMessages of Graph (a list, or one on each line), an export with "
-    "messages_....json for each team and user, or messages.json of a person's own export."
+    "messages of Microsoft Teams in JSON: chatMessages of Graph (a list, or one on each line), an export "
+    "with messages_....json for each team and user, or messages.json of a person's own export."
 )
-_PLAIN = {"id", "createdDateTime", "messageType"}
-_CAPITAL = {"Id", "CreatedDateTime", "MessageType"}
-_SUPPOSED = re.compile(r"(?i)(?:.*/)?messages[^/]*\.jsonl?")
+_PERSONAL = "conversations"
+_LISTS = ("value", _PERSONAL)
+_PLAIN = ("id", "createdDateTime", "messageType")
+_CAPITAL = ("Id", "CreatedDateTime", "MessageType")
 _RECORDED = re.compile(rb'(?i)"callRecordingStatus"\s*:\s*"success"')
 _DIRECT = ("@unq.gbl.spaces", "48:notes")
 _FILES = {
@@ -67,7 +69,7 @@ class _Attachment(msgspec.Struct, rename="camel"):
 
 
 class _Message(msgspec.Struct, rename="camel"):
-    id: str
+    id: Id
     created_date_time: str
     message_type: str | None = None
     deleted_date_time: str | None = None
@@ -97,7 +99,7 @@ class _CapitalAttachment(msgspec.Struct, rename="pascal"):
 
 
 class _CapitalMessage(msgspec.Struct, rename="pascal"):
-    id: str
+    id: Id
     created_date_time: str
     message_type: str | None = None
     deleted_date_time: str | None = None
@@ -113,14 +115,14 @@ _MESSAGE, _CAPITAL_MESSAGE = Form(_Message), Form(_CapitalMessage)
 
 def fits(archive: Archive) -> bool:
     """Whether some file has messages in one of the outlines."""
-    return any(_form(archive, name) for name in archive.texts)
+    return any(_fits(archive, name) for name in archive.texts)
 
 
-def _form(archive: Archive, name: str) -> bool:
-    found = outline(archive, name, ("value", "conversations"))
-    return found is not None and (
-        found.key == "conversations" or found.fields >= _PLAIN or found.fields >= _CAPITAL
-    )
+def _fits(archive: Archive, name: str) -> bool:
+    found = outline(archive, name, _LISTS)
+    if found is None:
+        return False
+    return found.key == _PERSONAL or found.has(*_PLAIN) or found.has(*_CAPITAL)
 
 
 def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
@@ -130,15 +132,14 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
 
 
 def _of_file(archive: Archive, name: str, source: str) -> Iterator[Record]:
-    found = outline(archive, name, ("value", "conversations"))
+    found = outline(archive, name, _LISTS)
     if found is None:
-        if _SUPPOSED.fullmatch(name):
-            yield Damaged(name, "holds no messages that can be read")
-    elif found.key == "conversations":
+        yield unreadable(name)
+    elif found.key == _PERSONAL:
         yield from teams_personal.read_file(archive, name, source)
-    elif found.fields >= _PLAIN:
+    elif found.has(*_PLAIN):
         yield from records(archive, name, found, _MESSAGE, partial(_message, source))
-    elif found.fields >= _CAPITAL:
+    elif found.has(*_CAPITAL):
         yield from records(archive, name, found, _CAPITAL_MESSAGE, partial(_message, source))
 
 

@@ -1,11 +1,13 @@
-"""A person's own export of Teams (free) or Skype: messages.json with `conversations`, each with a MessageList.
+"""A person's own export of Teams (free) or Skype: messages.json with `conversations`, each with a
+MessageList.
 
-* Spaces: a conversation 19:.. is a group; others are direct. The id of a direct one names the other participant,
-  so its space is made of both: it is the same in the other's export.
-* A message's id is its space and its id there. `properties.deletetime` (ms): deleted, and sent all the same.
+* Spaces: a conversation 19:.. is a group; others are direct. The id of a direct one names the other
+  participant. So its space is made of both, and is the same in the other's export.
+* A message's id is its space and its id there. `properties.deletetime` (ms): deleted, and sent all the
+  same.
 * ThreadActivity/.., Event/.. and notices are the service's own; a sender 28:.. is a bot.
-* Files: RichText/UriObject, Media_GenericFile, Media_Video, Media_AudioMsg, Media_CallRecording; their size is
-  in the text. Media_CallRecording is a recording.
+* Files: RichText/UriObject, Media_GenericFile, Media_Video, Media_AudioMsg, Media_CallRecording; their size
+  is in the text. Media_CallRecording is a recording.
 """
 
 import re
@@ -14,13 +16,13 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Damaged, Deletion, Record, joined
+from postroom.domain.activity import Activity, Deletion, Id, Record, joined
 from postroom.sources.archive import Archive
 from postroom.sources.json_stream import JsonStream
 from postroom.sources.media import NO_FILES, Files
 from postroom.sources.records import Converted, Form, from_list, guarded
 from postroom.sources.times import from_iso, from_ms
-from postroom.sources.trouble import FAULTS, Unfit
+from postroom.sources.trouble import Unfit
 
 _SIZE = re.compile(rb'(?i)<FileSize v=\\?"(\d{1,15})\\?"')
 _FILES = {
@@ -42,24 +44,16 @@ class _Properties(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    id: str
+    id: Id
     originalarrivaltime: str
     messagetype: str | None = None
+    conversationid: str | None = None
     sender: str | None = msgspec.field(default=None, name="from")
     properties: _Properties | None = None
     content: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _MESSAGE = Form(_Message)
-
-
-class _Conversation:
-    """Whose messages come."""
-
-    def __init__(self, source: str, owner: str, identity: str) -> None:
-        self.source = source
-        self.direct = not identity.startswith("19:")
-        self.space = joined(*sorted((owner, identity))) if self.direct else identity
 
 
 def read_file(archive: Archive, name: str, source: str) -> Iterator[Record]:
@@ -73,8 +67,8 @@ def _read(archive: Archive, name: str, source: str) -> Iterator[Record]:
         json = JsonStream(member.read)
         for key in json.properties():
             if key == "conversations":
-                for _ in json.entries():
-                    yield from _of_conversation(json, name, source, owner)
+                for number, _ in enumerate(json.entries(), 1):
+                    yield from _of_conversation(json, f"{name}: conversation {number}", source, owner)
 
 
 def _owner(archive: Archive, name: str) -> str:
@@ -86,13 +80,57 @@ def _owner(archive: Archive, name: str) -> str:
     raise Unfit("has no userId")
 
 
-def _of_conversation(json: JsonStream, name: str, source: str, owner: str) -> Iterator[Record]:
-    conversation: _Conversation | None = None
+def _of_conversation(json: JsonStream, place: str, source: str, owner: str) -> Iterator[Record]:
+    identity = ""
     for key in json.properties():
         if key == "id":
-            conversation = _Conversation(source, owner, _CONTENT(json.raw()))
-        elif key == "MessageList" and conversation is not None:
-            place = f"{name}: {conversation.space}"
-            yield from from_list(json, _MESSAGE, partial(_message, conversation), place)
+            identity = _CONTENT(json.raw())
         elif key == "MessageList":
-            yield Damaged(name, "has a conversation whose id does not come before its messages; left out")
+            yield from from_list(json, _MESSAGE, partial(_message, source, owner, identity), place)
+
+
+def _message(source: str, owner: str, identity: str, message: _Message) -> Converted:
+    sent = _sent(source, owner, message.conversationid or identity, message)
+    if message.properties is None or message.properties.deletetime is None:
+        return sent
+    return sent, Deletion(source, sent.message_id, _deleted(message.properties.deletetime))
+
+
+def _deleted(at: int | str) -> int | None:
+    text = str(at)
+    return from_ms(int(text)) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
+def _sent(source: str, owner: str, conversation: str, message: _Message) -> Activity:
+    if not conversation:
+        raise Unfit("has no conversation")
+    kind, sender = message.messagetype or "", message.sender or ""
+    direct = not conversation.startswith("19:")
+    space = joined(*sorted((owner, conversation))) if direct else conversation
+    system = kind.startswith(_OWN) and kind != _ENCRYPTED
+    if not sender and not system:
+        raise Unfit("has no sender")
+    files = _files(kind, message) if kind in _FILES else NO_FILES
+    return Activity(
+        source,
+        joined(space, message.id),
+        from_iso(message.originalarrivaltime),
+        sender,
+        space,
+        direct,
+        files=files.count,
+        file_bytes=files.size,
+        files_of_unknown_size=files.of_unknown_size,
+        video=files.video,
+        audio=files.audio,
+        recording=kind == _RECORDING,
+        by_bot=sender.startswith(_BOT),
+        system=system,
+    )
+
+
+def _files(kind: str, message: _Message) -> Files:
+    files = Files()
+    size = _SIZE.search(bytes(message.content))
+    files.add(int(size[1]) if size else None, _FILES[kind])
+    return files

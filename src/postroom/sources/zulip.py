@@ -1,16 +1,17 @@
-"""Zulip's export of an organization (.tar.gz, or unpacked): realm.json, attachment.json, messages-000001.json.
+"""Zulip's export of an organization (.tar.gz, or unpacked): realm.json, attachment.json,
+messages-000001.json.
 
 * The time is `date_sent` (older: `pub_date`), in seconds. The client is the name of `sending_client`: the
-  desktop and the mobile apps are known by name, everything else is other; what another chat's importer wrote
-  has an unknown one.
+  desktop and the mobile apps are known by name, everything else is other; what another chat's importer
+  wrote has an unknown one.
 * Spaces: a stream (channel) is a group. A private conversation of two is direct, whether it is kept as a
   message to a person or as a direct message group; it is the same space both ways. Of more it is a group.
 * Bots are those of the user list, and those of all organizations (notification bot).
-* Files are in attachment.json, with the messages that link to them. A message that has an attachment which is
-  not there has links /user_uploads/ to files of unknown size.
+* Files are in attachment.json, with the messages that link to them. A message that has an attachment which
+  is not there has links /user_uploads/ to files of unknown size.
 * Calls are links to another service, so no recordings can be told from other links.
-* Zulip removes deleted messages, so an export tells of no deletions. Messages are copied between an export's
-  files where that was interrupted; the id decides.
+* Zulip removes deleted messages, so an export tells of no deletions. Messages are copied between an
+  export's files where that was interrupted; the id decides.
 
 In memory: all users that are bots, clients, recipients, and the messages that have attachments.
 """
@@ -172,11 +173,11 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
     realm = _Realm()
     yield from guarded("realm.json", _of_realm(archive, realm))
     if archive.has("attachment.json"):
-        under = Outline(False, "zerver_attachment", frozenset())
+        under = Outline(False, "zerver_attachment")
         yield from records(archive, "attachment.json", under, _ATTACHMENT, realm.attachment)
     elif archive.texts:
         yield Damaged("attachment.json", "is missing, so the sizes of files are unknown")
-    under = Outline(False, "zerver_message", frozenset())
+    under = Outline(False, "zerver_message")
     for name in archive.texts:
         if _MESSAGES.fullmatch(name):
             yield from records(archive, name, under, _MESSAGE, partial(_message, source, realm))

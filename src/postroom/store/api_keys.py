@@ -45,6 +45,11 @@ async def update(tx: Transaction, key: ApiKey) -> bool:
     return bool(await tx.fetch("update_api_key", *values))
 
 
+async def hold(tx: Transaction, org_id: str, key_id: str) -> None:
+    """Until the commit, nobody else changes or deletes the key."""
+    await tx.execute("hold_api_key", org_id, key_id)
+
+
 async def mark_used(tx: Transaction, uses: list[tuple[str, str, int]]) -> None:
     """Keep when keys were used last: (organization's id, key's id, ms) each."""
     await tx.execute_many("mark_api_key_used", uses)

@@ -30,18 +30,30 @@ def batched(sql: str, types: Sequence[str], first: int = 1) -> str:
     return f"{text[:where]}{_JOINED[verb]} {rows} {text[where:]}"
 
 
-def joined(inserts: Sequence[tuple[str, Sequence[str]]]) -> str:
+def joined(inserts: Sequence[tuple[str, Sequence[str]]], required: str | None = None) -> str:
     """One statement that does what several INSERTs for many rows do; each has the types of its parameters.
 
     They must be into different tables: none sees what the others insert, but their references are checked
-    when all of them are done.
+    when all of them are done. Where the query `required`, whose parameters come first, has no row, the
+    statement divides by zero.
     """
-    texts, first = [], 1
+    first = 1 + (len(set(_PARAMETER.findall(required))) if required else 0)
+    texts = []
     for sql, types in inserts:
         texts.append(batched(sql, types, first))
         first += len(types)
-    before = ", ".join(f"part{number} AS ({text})" for number, text in enumerate(texts[:-1], 1))
-    return f"WITH {before} {texts[-1]}" if before else texts[-1]
+    parts = [f"part{number} AS ({text})" for number, text in enumerate(texts[:-1], 1)]
+    last = texts[-1]
+    if required:
+        parts.insert(0, f"required AS (SELECT 1 / count(*) AS met FROM ({required}) AS found)")  # noqa: S608
+        last = _where(last, "(SELECT met FROM required) = 1")
+    return f"WITH {', '.join(parts)} {last}" if parts else last
+
+
+def _where(insert: str, condition: str) -> str:
+    """An INSERT from `given` rows, with a condition."""
+    end = insert.index(")", insert.index(" AS given (")) + 1
+    return f"{insert[:end]} WHERE {condition}{insert[end:]}"
 
 
 def table_of_insert(sql: str) -> str | None:

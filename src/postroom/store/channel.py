@@ -35,13 +35,18 @@ class PostgresChannel:
             Unavailable: the connection is lost.
         """
         with translated():
-            connection = await asyncpg.connect(self._url, timeout=_WITHIN, command_timeout=_WITHIN)
+            connection = await asyncpg.connect(
+                self._url, timeout=_WITHIN, command_timeout=_WITHIN, target_session_attrs="read-write"
+            )
             try:
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda _: lost.set())
                 await connection.add_listener(NAME, lambda *said: heard(str(said[3])))
                 self._connection = connection
                 ready()
                 while True:
-                    await asyncio.sleep(_CHECK_EVERY)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(lost.wait(), _CHECK_EVERY)
                     async with self._turn:
                         await connection.execute("SELECT 1")
             finally:

@@ -8,6 +8,10 @@ Value = str | int | bytes | None
 Row = tuple[Any, ...]
 
 
+class NotMet(Exception):
+    """What a transaction required does not hold; the transaction is undone."""
+
+
 class Reader(Protocol):
     """Runs named queries that read."""
 
@@ -24,6 +28,13 @@ class Transaction(Reader, Protocol):
 
     async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
         """The rows that the query answers for each of the `rows` of parameters, one after another."""
+
+    async def require(self, query: str, *params: Value) -> None:
+        """Let the transaction be durable only if the query has a row, which is asked by its commit.
+
+        Raises:
+            NotMet: it has none; raised here, by a later method, or by the transaction itself.
+        """
 
     async def execute(self, query: str, *params: Value) -> None:
         """Run a query for its effect."""

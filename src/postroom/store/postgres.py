@@ -11,9 +11,9 @@ import asyncpg
 
 from postroom.domain.errors import Unavailable
 from postroom.store import queries
-from postroom.store.batches import joined, table_of_insert
+from postroom.store.batches import batched, joined, table_of_insert
 from postroom.store.channel import PostgresChannel
-from postroom.store.database import Reader, Row, T, Transaction, Value
+from postroom.store.database import NotMet, Reader, Row, T, Transaction, Value
 from postroom.store.trouble import explained, is_lost, passes, translated
 
 ACQUIRE_WITHIN = 3.0  # seconds
@@ -25,8 +25,11 @@ _SETTINGS = {
     "application_name": "postroom",
     "statement_timeout": "15s",
     "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "15s",
+    # Less than lock_timeout: who waits for a process that is cut off gets the lock, and does not fail.
+    "idle_in_transaction_session_timeout": "4s",
     "jit": "off",
+    # Every statement is written for an index; a plan made while a table was new would be kept for long.
+    "enable_seqscan": "off",
 }
 _NEVER = 10**12
 Connection = Any  # asyncpg has no types
@@ -59,6 +62,7 @@ class PostgresTransaction:
         self._statements = statements
         self._within = within  # seconds; None is what the connection was told
         self._inserts: dict[str, tuple[str, Columns]] = {}  # by table
+        self._required: tuple[str, tuple[Value, ...]] | None = None
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query."""
@@ -71,13 +75,22 @@ class PostgresTransaction:
         columns = list(zip(*rows, strict=True))
         if not columns:
             return []
+        if len(columns[0]) == 1:  # for which the server has a better plan
+            return await self.fetch(query, *(column[0] for column in columns))
         await self.flush()
         sql = await self._statements.for_many(self._connection, query)
         return cast(list[Row], await self._connection.fetch(sql, *columns))
 
+    async def require(self, query: str, *params: Value) -> None:
+        """Keep it back as well; there is one in each transaction, of a series of totals."""
+        self._required = query, params
+
     async def execute(self, query: str, *params: Value) -> None:
         """Run the query once."""
-        await self.execute_many(query, [params])
+        if query in self._statements.insert_into:
+            await self.execute_many(query, [params])
+        else:
+            await self.fetch(query, *params)
 
     async def execute_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
         """Run the query for all rows of parameters, in one statement."""
@@ -91,18 +104,46 @@ class PostgresTransaction:
 
     async def flush(self) -> None:
         """Insert what was kept back."""
-        if self._inserts:
-            queries, columns = zip(*self._inserts.values(), strict=True)
-            self._inserts.clear()
-            for some, of_some in self._statements.together(queries, columns):
-                sql = await self._statements.for_inserts(self._connection, some)
-                await self._connection.fetch(sql, *chain.from_iterable(of_some))
+        if not self._inserts:
+            return
+        queries, columns = zip(*self._inserts.values(), strict=True)
+        self._inserts.clear()
+        if self._statements.apart:  # Citus lets no statement insert into several tables
+            for query, of_one in zip(queries, columns, strict=True):
+                await self._insert((query,), of_one)
+        else:
+            await self._insert(queries, chain.from_iterable(columns))
+
+    async def finish(self) -> None:
+        """Do what was kept back, before the commit.
+
+        Raises:
+            NotMet: what was required does not hold.
+        """
+        if self._required and (self._statements.apart or not self._inserts):
+            query, params = self._required
+            self._required = None
+            if not await self.fetch(query, *params):
+                raise NotMet(query)
+        await self.flush()
+
+    async def _insert(self, queries: tuple[str, ...], columns: Iterable[tuple[Value, ...]]) -> None:
+        required, params = self._required or (None, ())
+        if self._statements.apart:
+            required, params = None, ()
+        else:
+            self._required = None
+        sql = await self._statements.for_inserts(self._connection, queries, required)
+        try:
+            await self._connection.fetch(sql, *params, *columns)
+        except asyncpg.DivisionByZeroError as error:
+            raise NotMet(required) from error
 
 
 class Statements:
     """The text of the named queries, each for one row or for many, or several inserts in one.
 
-    With Citus, every statement is sent by itself: there, none may insert into several tables.
+    With Citus, where no statement may insert into several distributed tables, they are sent `apart`.
     """
 
     def __init__(self, *, apart: bool) -> None:
@@ -110,32 +151,24 @@ class Statements:
         self.insert_into = {
             query: table for query, sql in self.sql.items() if (table := table_of_insert(sql)) is not None
         }
-        self._apart = apart
+        self.apart = apart
         self._types: dict[str, list[str]] = {}
-        self._texts: dict[tuple[str, ...], str] = {}
-
-    def together(
-        self, names: tuple[str, ...], columns: tuple[Columns, ...]
-    ) -> Iterable[tuple[tuple[str, ...], tuple[Columns, ...]]]:
-        """The inserts with their columns, as they may be sent."""
-        if self._apart:
-            return [((name,), (each,)) for name, each in zip(names, columns, strict=True)]
-        return [(names, columns)]
+        self._texts: dict[tuple[str | None, ...], str] = {}
 
     async def for_many(self, connection: Connection, query: str) -> str:
         """The query as one statement for many rows."""
-        return await self._text(connection, (query,))
+        key = (query,)
+        if key not in self._texts:
+            self._texts[key] = batched(self.sql[query], await self._of(connection, query))
+        return self._texts[key]
 
-    async def for_inserts(self, connection: Connection, names: tuple[str, ...]) -> str:
-        """The inserts as one statement, each for many rows."""
-        return await self._text(connection, names)
-
-    async def _text(self, connection: Connection, names: tuple[str, ...]) -> str:
-        if names not in self._texts:
-            self._texts[names] = joined(
-                [(self.sql[name], await self._of(connection, name)) for name in names]
-            )
-        return self._texts[names]
+    async def for_inserts(self, connection: Connection, names: tuple[str, ...], required: str | None) -> str:
+        """The inserts as one statement, each for many rows, behind the parameters of what is required."""
+        key = (required, *names)
+        if key not in self._texts:
+            inserts = [(self.sql[name], await self._of(connection, name)) for name in names]
+            self._texts[key] = joined(inserts, self.sql[required] if required else None)
+        return self._texts[key]
 
     async def _of(self, connection: Connection, query: str) -> list[str]:
         """The types of a query's parameters, as the server sees them."""
@@ -197,16 +230,16 @@ class PostgresDatabase:
         """Run `body` between BEGIN and COMMIT; again from its start, where it failed without being wrong."""
 
         async def attempt(connection: Connection) -> T:
-            begun = connection.transaction()
-            await begun.start()
+            await connection.execute("BEGIN")
             try:
                 inside = PostgresTransaction(connection, self._statements)
                 result = await body(inside)
-                await inside.flush()
-            except BaseException:
-                await _roll_back(begun)
+                await inside.finish()
+            except BaseException as error:
+                if not is_lost(error):  # else nobody would hear of it, and the wait would be as long again
+                    await _roll_back(connection)
                 raise
-            await _commit(begun)
+            await _commit(connection)
             return result
 
         return await self._again(attempt)
@@ -216,7 +249,7 @@ class PostgresDatabase:
 
         async def attempt(connection: Connection) -> T:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await connection.execute("SET LOCAL statement_timeout = 0")
+                await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on")
                 return await body(PostgresTransaction(connection, self._statements, _AS_LONG_AS_IT_TAKES))
 
         return await self._again(attempt)
@@ -259,20 +292,21 @@ class PostgresDatabase:
         except BaseException as error:
             if is_lost(error):
                 connection.terminate()
+                await self._pool.expire_connections()  # or each would be found lost in turn
             raise
         finally:
             with suppress(TimeoutError):  # what the server is still doing then, it does for nobody
                 await self._pool.release(connection)
 
 
-async def _roll_back(begun: Any) -> None:
+async def _roll_back(connection: Connection) -> None:
     with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        await begun.rollback()
+        await connection.execute("ROLLBACK")
 
 
-async def _commit(begun: Any) -> None:
+async def _commit(connection: Connection) -> None:
     try:
-        await begun.commit()
+        await connection.execute("COMMIT")
     except Exception as error:
         if is_lost(error):  # it may be committed, so it must not be done again
             raise Unavailable("the connection was lost in the middle of a commit; try again", 2) from error

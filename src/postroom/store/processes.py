@@ -2,14 +2,28 @@
 
 from collections.abc import Collection, Iterable
 
-from postroom.store.database import Reader, Transaction
+from postroom.store.database import NotMet, Reader, Transaction
 
 _TRIES = 10
 
 
-async def hold_series(tx: Transaction, number: int, holder: str) -> bool:
-    """Whether the series is still the holder's; if so, it stays that until the commit."""
-    return bool(await tx.fetch("hold_series", number, holder))
+async def hold_series(tx: Transaction, number: int, holder: str) -> None:
+    """Require that the series is still the holder's, and stays that until the commit.
+
+    Raises:
+        NotMet: it is not; raised here or later in the transaction.
+    """
+    await tx.require("hold_series", number, holder)
+
+
+async def bump_revision(tx: Transaction, number: int, holder: str) -> None:
+    """The same, and let other processes see that keys, queues or listeners have changed.
+
+    Raises:
+        NotMet: the series is not the holder's any more.
+    """
+    if not await tx.fetch("bump_revision", number, holder):
+        raise NotMet("bump_revision")
 
 
 async def take_series(tx: Transaction, holder: str, now: int, until: int) -> int:
@@ -32,11 +46,6 @@ async def every_series(reader: Reader) -> list[int]:
     return [number for (number,) in await reader.fetch("list_series")]
 
 
-async def bump_revision(tx: Transaction, number: int) -> None:
-    """Let other processes see that keys, queues or listeners have changed."""
-    await tx.execute("bump_revision", number)
-
-
 async def foreign_revision(reader: Reader, holders: Collection[str]) -> int:
     """A number that changes when anybody but these holders changes keys, queues or listeners."""
     rows = await reader.fetch("list_revisions")
@@ -53,11 +62,16 @@ async def release_series(tx: Transaction, holders: Collection[str]) -> None:
     await tx.execute_many("release_series", [(holder,) for holder in holders])
 
 
-async def renew(tx: Transaction, process: str, until: int) -> None:
-    """The process serves until the time `until`, ms; where others took it for dead, it has lost its slots."""
-    if not await tx.fetch("renew_process", process, until):
-        await tx.execute("release_slots", process)
-        await tx.execute("add_process", process, until)
+async def renew(tx: Transaction, process: str, until: int) -> bool:
+    """The process serves until the time `until`, ms; False where it is new, or was taken for dead.
+
+    Then it holds no slots any more.
+    """
+    if await tx.fetch("renew_process", process, until):
+        return True
+    await tx.execute("release_slots", process)
+    await tx.execute("add_process", process, until)
+    return False
 
 
 async def leave(tx: Transaction, process: str) -> None:

@@ -19,7 +19,7 @@ from postroom.domain.clock import system_clock
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.store import queries
 from postroom.store.checkpoints import Checkpoints
-from postroom.store.database import Reader, Row, T, Transaction, Value
+from postroom.store.database import NotMet, Reader, Row, T, Transaction, Value
 
 BUSY_WAIT = 2.0
 _BUSY_PAUSE = 0.005
@@ -96,6 +96,11 @@ class SqliteTransaction:
     async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
         """The rows of the query for each row of parameters."""
         return cast(list[Row], list(self._connection.executemany(self._sql[query], rows)))
+
+    async def require(self, query: str, *params: Value) -> None:
+        """Ask at once."""
+        if not await self.fetch(query, *params):
+            raise NotMet(query)
 
     async def execute(self, query: str, *params: Value) -> None:
         """Run the query once."""

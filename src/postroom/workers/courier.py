@@ -18,7 +18,8 @@ from postroom.workers.deliver import Deliver
 log = structlog.get_logger(__name__)
 
 MOST_TOLD = 40  # of each of the three sorts in one piece of news, which has to fit into 7900 bytes
-PAUSE = 0.5
+PAUSE = 0.5  # seconds before another connection
+GATHER = 0.005  # seconds between two pieces of news
 Key = tuple[str, str]
 T = TypeVar("T")
 
@@ -98,6 +99,7 @@ class Courier:
             self._news.clear()
             for news in self._gathered():
                 await self._say(news)
+            await asyncio.sleep(GATHER)
 
     def _gathered(self) -> Iterator[News]:
         while self._waiting or self._changed or self._discarded:

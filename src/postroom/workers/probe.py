@@ -53,12 +53,15 @@ class Probe:
                 await asyncio.sleep(self._pause)
 
     async def _due(self) -> list[Probed]:
-        now = self._clock()
+        now, past = (
+            self._clock(),
+            set(self._under_way),
+        )  # what ends while the store is asked is yet unknown there
         return [
             probed
             for probed in await self._probes.every()
             if self._holds(probed.listener_id)
-            and probed.key not in self._under_way
+            and probed.key not in past
             and now >= (probed.checked_at or 0) + (self._busy if probed.busy else self._idle)
         ]
 

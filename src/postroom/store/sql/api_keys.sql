@@ -21,6 +21,9 @@ WHERE org_id = $1 AND id = $2
 AND NOT EXISTS (SELECT 1 FROM api_keys AS other WHERE other.org_id = $1 AND other.name = $3 AND other.id <> $2)
 RETURNING id;
 
+-- hold_api_key: nobody else changes it before the commit
+SELECT id FROM api_keys WHERE org_id = $1 AND id = $2;
+
 -- mark_api_key_used: when a key was used last
 UPDATE api_keys SET last_used_at = $3
 WHERE org_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $3);

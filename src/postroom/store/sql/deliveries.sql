@@ -1,3 +1,6 @@
+-- What changes deliveries asks for `state < 1`, not `= 0`: so PostgreSQL, whose statistics of the hot table are
+-- always old, cannot take the index of what is pending for the better one, and finds each row by its key.
+
 -- insert_delivery: owed from now on
 INSERT INTO deliveries (org_id, message_id, listener_id, state, attempts, due_at) VALUES ($1, $2, $3, 0, 0, $4);
 

@@ -21,8 +21,8 @@ UPDATE series SET expires_at = $2 WHERE holder = $1;
 -- release_series: those of a holder are free
 UPDATE series SET holder = NULL WHERE holder = $1;
 
--- bump_revision: keys, queues or listeners have changed
-UPDATE series SET revision = revision + 1 WHERE number = $1;
+-- bump_revision: keys, queues or listeners have changed; a row while the series is still its holder's
+UPDATE series SET revision = revision + 1 WHERE number = $1 AND holder = $2 RETURNING number;
 
 -- list_revisions: numbers that grow with every change of keys, queues or listeners, by who made it
 SELECT holder, revision FROM series;
@@ -45,8 +45,9 @@ SELECT id FROM processes ORDER BY id;
 -- list_slots: who holds which
 SELECT slot, holder FROM slots ORDER BY slot;
 
--- take_slot: a row while it is still whose it was; null is nobody's
-UPDATE slots SET holder = $2 WHERE slot = $1 AND holder IS NOT DISTINCT FROM $3 RETURNING slot;
+-- take_slot: a row while it is still nobody's, or the same dead one's
+UPDATE slots SET holder = $2 WHERE slot = $1 AND holder IS NOT DISTINCT FROM $3
+AND (holder IS NULL OR holder NOT IN (SELECT id FROM processes)) RETURNING slot;
 
 -- release_slot: for others to take
 UPDATE slots SET holder = NULL WHERE slot = $1 AND holder = $2;

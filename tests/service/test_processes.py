@@ -1,0 +1,440 @@
+"""Two processes on one database, at the same moment at the same rows: whoever is first, counts are right."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from postroom.domain.delivery import Outcome, Owed
+from postroom.domain.errors import NameTaken, NotFound
+from postroom.domain.ids import LATEST, lowest
+from postroom.domain.listener import Counts, Listener
+from postroom.domain.retry import Policy
+from postroom.domain.usage import Kind
+from postroom.service.hub import Hub
+from tests.support.clock import MovingClock
+from tests.support.home import PostgresHome
+from tests.support.hub import (
+    NOWHERE,
+    Place,
+    answered,
+    beside,
+    blocked,
+    opened,
+    place,
+    place_of,
+    rows,
+    unique,
+)
+
+pytestmark = pytest.mark.anyio
+
+ONCE: Final = Policy((0,))
+# Parts of the statements of who deletes listeners, and of who changes what they are owed.
+HOLDING: Final = "AND id = $2 FOR UPDATE"
+SHARING: Final = "FOR KEY SHARE OF q"
+QUEUE: Final = "SELECT 1 FROM queues FOR UPDATE"
+DELIVERIES: Final = "SELECT 1 FROM deliveries FOR UPDATE"
+Doing = Callable[[], Awaitable[Any]]
+
+
+class Two(NamedTuple):
+    """An organization with a queue and a listener, as two processes see it."""
+
+    home: PostgresHome
+    clock: MovingClock
+    here: Place
+    there: Place
+    listener: Listener
+
+    async def check(self) -> None:
+        """All counts are what the facts say, to both."""
+        for each in (self.here, self.there):
+            assert await each.hub.audit.differences() == []
+        one, other = [await each.hub.statistics.messages(each.org_id) for each in (self.here, self.there)]
+        assert one == other
+
+    async def stats(self, *kinds: Kind) -> list[int]:
+        """How often each happened."""
+        stats = await self.here.hub.statistics.messages(self.here.org_id)
+        return [stats.last_1_hours[kind] for kind in kinds]
+
+
+@pytest.fixture
+async def two(postgresql_home: PostgresHome) -> AsyncIterator[Two]:
+    """Both are at work."""
+    async with working(postgresql_home) as found:
+        yield found
+
+
+@asynccontextmanager
+async def working(home: PostgresHome) -> AsyncIterator[Two]:
+    """Two processes with a schedule of one attempt."""
+    clock = MovingClock()
+    async with opened(home, clock, policy=ONCE) as one, opened(home, clock, policy=ONCE) as other:
+        here = await place(one)
+        listener = await here.listener()
+        yield Two(home, clock, here, await place_of(other, here.org_id, here.queue_id), listener)
+
+
+async def in_turn(two: Two, lock: str, *acts: tuple[str, Doing]) -> list[Any]:
+    """Let them come to the same rows, one after another, while somebody holds these; what came of each.
+
+    With each act goes a part of the statement that waits then.
+    """
+    doing = list[asyncio.Future[Any]]()
+    with beside(two.home) as other:
+        other.execute("BEGIN")
+        other.execute(lock)
+        for words, act in acts:
+            doing.append(asyncio.ensure_future(act()))
+            await blocked(two.home, words, len(doing))
+        other.execute("COMMIT")
+    return await asyncio.gather(*doing, return_exceptions=True)
+
+
+def outcome(two: Two, message_id: str, status: int = 200, attempts: int = 0) -> Outcome:
+    """What an attempt led to that was answered now."""
+    hub, owed = two.here.hub, Owed(message_id, attempts)
+    attempt = answered(two.listener, owed, hub.clock(), status)
+    return hub.deliveries.outcome(two.listener, owed, attempt, None)
+
+
+def in_order(reverse: bool, *acts: tuple[str, Doing]) -> tuple[tuple[str, Doing], ...]:
+    """The same, or the other way round."""
+    return acts[::-1] if reverse else acts
+
+
+async def test_a_writer_that_waits_holds_up_no_other(two: Two) -> None:
+    """A process commits side by side: what does not want the same rows goes on."""
+    elsewhere = await place(two.here.hub)
+    with beside(two.home) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT 1 FROM queues WHERE id = $1 FOR UPDATE", (two.here.queue_id,))
+        waiting = asyncio.create_task(two.here.send())
+        await blocked(two.home, SHARING)
+        assert await elsewhere.send()
+        assert await two.here.hub.queues.create(two.here.org_id, "new")
+        assert not waiting.done()
+        other.execute("COMMIT")
+    await waiting
+    await two.check()
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_accepting_while_the_listener_is_deleted(two: Two, late: bool) -> None:
+    """What was accepted before is discarded; what is accepted after is not owed to it. Nothing in between."""
+    here, listener, other = two.here, two.listener, await two.here.listener()
+    key = here.org_id, here.queue_id, listener.id
+    acts = (HOLDING, lambda: two.there.hub.listeners.delete(*key)), (SHARING, here.send)
+    assert None in await in_turn(two, QUEUE, *in_order(late, *acts))
+    count = int(late)
+    assert await here.counts(listener) == Counts(accepted=count, discarded=count)
+    assert await here.counts(other) == Counts(accepted=1)
+    assert rows(two.home, "SELECT count(*) FROM deliveries") == [(1 + count,)]
+    await two.check()
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_accepting_while_the_queue_is_deleted(two: Two, late: bool) -> None:
+    """Either it was accepted before, and is gone with the queue, or the queue is not there any more."""
+    here = two.here
+    acts = (HOLDING, lambda: two.there.hub.queues.delete(here.org_id, here.queue_id)), (SHARING, here.send)
+    answers = await in_turn(two, QUEUE, *in_order(late, *acts))
+    assert [type(answer) for answer in answers] == ([str, type(None)] if late else [type(None), NotFound])
+    assert rows(two.home, "SELECT count(*) FROM messages") == [(int(late),)]
+    assert await two.stats(Kind.MESSAGE_ADDED, Kind.QUEUE_DELETED) == [int(late), 1]
+    await two.check()
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_accepting_while_a_listener_is_added(two: Two, late: bool) -> None:
+    """Whichever is first: it is owed the message, or it is not, and its counts say which."""
+    here = two.here
+    acts = (("INSERT INTO listeners", two.there.listener), (SHARING, here.send))
+    answers = await in_turn(two, QUEUE, *in_order(late, *acts))
+    added = next(answer for answer in answers if isinstance(answer, Listener))
+    owed = len(await here.due(added))
+    assert await here.counts(added) == Counts(accepted=owed)
+    await two.check()
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("what", ["listener", "queue"])
+@pytest.mark.parametrize("status", [200, 500])
+async def test_settling_while_the_listener_is_deleted(two: Two, what: str, status: int, late: bool) -> None:
+    """The attempt was made, so it is counted; what becomes of the delivery is what came first."""
+    here, hub = two.here, two.there.hub
+    settling = outcome(two, await here.send(), status)
+    key = here.org_id, here.queue_id
+
+    async def delete() -> None:
+        await (hub.queues.delete(*key) if what == "queue" else hub.listeners.delete(*key, two.listener.id))
+
+    acts = (HOLDING, delete), (SHARING, lambda: here.hub.deliveries.settle(settling))
+    assert await in_turn(two, QUEUE, *in_order(late, *acts)) == [None, None]
+    ended = Counts(1, 1, 0, 0) if status == 200 else Counts(1, 0, 1, 0)
+    assert await here.counts(two.listener) == (ended if late else Counts(1, 0, 0, 1))
+    published = [1, 0] if status == 200 else [0, 1]
+    assert await two.stats(Kind.MESSAGE_PUBLISHED_OK, Kind.MESSAGE_PUBLISHED_NOT_OK) == published
+    await two.check()
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_settling_while_the_message_is_deleted(two: Two, late: bool) -> None:
+    """It is delivered, or it is discarded, and not both."""
+    here, message_id = two.here, await two.here.send()
+    settling = outcome(two, message_id)
+    acts = (
+        ("SET state = 3", lambda: two.there.hub.messages.delete(here.org_id, here.queue_id, message_id)),
+        ("SET attempts", lambda: here.hub.deliveries.settle(settling)),
+    )
+    assert await in_turn(two, DELIVERIES, *in_order(late, *acts)) == [None, None]
+    assert await here.counts(two.listener) == (Counts(1, 1, 0, 0) if late else Counts(1, 0, 0, 1))
+    assert rows(two.home, "SELECT count(*) FROM deliveries") == [(0,)]
+    assert await two.stats(Kind.MESSAGE_PUBLISHED_OK) == [1]
+    await two.check()
+
+
+async def test_a_message_that_both_delete(two: Two) -> None:
+    """What was owed is discarded once."""
+    here, message_id = two.here, await two.here.send()
+
+    def delete(hub: Hub) -> tuple[str, Doing]:
+        return "SET state = 3", lambda: hub.messages.delete(here.org_id, here.queue_id, message_id)
+
+    answers = await in_turn(two, DELIVERIES, delete(here.hub), delete(two.there.hub))
+    assert answers[0] is None
+    assert await here.counts(two.listener) == Counts(accepted=1, discarded=1)
+    await two.check()
+
+
+async def test_an_outcome_that_both_write(two: Two) -> None:
+    """A process that was taken for dead had made the same attempt: both are counted, one of them decides."""
+    here, message_id = two.here, await two.here.send()
+    one = outcome(two, message_id)
+    two.clock.pass_(ms=3)
+    other = outcome(two, message_id, 500)
+
+    def settle(hub: Hub, made: Outcome) -> tuple[str, Doing]:
+        return "SET attempts", lambda: hub.deliveries.settle(made)
+
+    acts = settle(here.hub, one), settle(two.there.hub, other)
+    assert await in_turn(two, DELIVERIES, *acts) == [None, None]
+    assert await here.counts(two.listener) == Counts(accepted=1, delivered=1)
+    assert await two.stats(Kind.MESSAGE_PUBLISHED_OK, Kind.MESSAGE_PUBLISHED_NOT_OK) == [1, 1]
+    (attempt,) = await here.hub.messages.attempts(here.org_id, here.queue_id, message_id)
+    assert attempt == one.attempt
+    await two.check()
+
+
+async def test_the_late_outcome_of_a_process_that_lost_its_slots(postgresql_home: PostgresHome) -> None:
+    """Another one has made that attempt, and goes on with the next: the late one is counted, and no more."""
+    clock = MovingClock()
+    async with opened(postgresql_home, clock) as zombie, opened(postgresql_home, clock) as owner:
+        here = await place(zombie)
+        two = Two(
+            postgresql_home,
+            clock,
+            here,
+            await place_of(owner, here.org_id, here.queue_id),
+            await here.listener(),
+        )
+        message_id = await here.send()
+        late = outcome(two, message_id, 200)
+        clock.pass_(ms=3)
+        await owner.deliveries.settle(outcome(two, message_id, 500))
+        await zombie.deliveries.settle(late)
+        assert await here.counts(two.listener) == Counts(accepted=1)
+        assert rows(postgresql_home, "SELECT number, status FROM attempts") == [(1, 500)]
+        clock.pass_(minutes=1)
+        await owner.deliveries.settle(outcome(two, message_id, 200, attempts=1))
+        await owner.deliveries.settle(outcome(two, message_id, 200, attempts=1))
+        assert await here.counts(two.listener) == Counts(accepted=1, delivered=1)
+        assert await two.stats(Kind.MESSAGE_PUBLISHED_OK, Kind.MESSAGE_PUBLISHED_NOT_OK) == [2, 1]
+        await two.check()
+
+
+def naming(two: Two, hub: Hub, kind: str, name: str) -> Awaitable[Any]:
+    """Make a new thing of that name."""
+    org_id, queue_id = two.here.org_id, two.here.queue_id
+    if kind == "key":
+        return hub.api_keys.create(org_id, name)
+    if kind == "queue":
+        return hub.queues.create(org_id, name)
+    if kind == "organization":
+        return hub.organizations.create(name)
+    return hub.listeners.create(org_id, queue_id, name, NOWHERE, NOWHERE)
+
+
+async def renaming(two: Two, hub: Hub, kind: str, thing: Any, name: str) -> Any:
+    """Give it another name."""
+    org_id, queue_id = two.here.org_id, two.here.queue_id
+    if kind == "key":
+        return await hub.api_keys.update(org_id, thing[0].id, name)
+    if kind == "queue":
+        return await hub.queues.update(org_id, thing.id, name)
+    if kind == "organization":
+        return await hub.organizations.rename(thing.id, thing.id, name)
+    return await hub.listeners.update(org_id, queue_id, thing.id, name=name)
+
+
+KINDS = ("key", "queue", "listener", "organization")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_name_that_both_give_to_something_new(two: Two, kind: str) -> None:
+    """One of them has it, the other one is told; nothing is counted for that one."""
+    for _ in range(5):
+        name = unique("wanted")
+        both = (naming(two, each.hub, kind, name) for each in (two.here, two.there))
+        answers = await asyncio.gather(*both, return_exceptions=True)
+        assert [isinstance(answer, NameTaken) for answer in answers].count(True) == 1
+        assert [isinstance(answer, Exception) for answer in answers].count(True) == 1
+    await two.check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_name_that_both_change_to(two: Two, kind: str) -> None:
+    """One of them has it, the other one keeps what it had."""
+    for _ in range(5):
+        name = unique("wanted")
+        mine = await naming(two, two.here.hub, kind, unique("mine"))
+        yours = await naming(two, two.there.hub, kind, unique("yours"))
+        answers = await asyncio.gather(
+            renaming(two, two.here.hub, kind, mine, name),
+            renaming(two, two.there.hub, kind, yours, name),
+            return_exceptions=True,
+        )
+        assert [isinstance(answer, NameTaken) for answer in answers].count(True) == 1
+        assert [isinstance(answer, Exception) for answer in answers].count(True) == 1
+    await two.check()
+
+
+DELETIONS: Final[dict[str, Kind]] = {
+    "key": Kind.API_KEY_DELETED,
+    "queue": Kind.QUEUE_DELETED,
+    "listener": Kind.LISTENER_DELETED,
+}
+
+
+async def deleting(two: Two, hub: Hub, kind: str, thing: Any) -> None:
+    """Delete it."""
+    org_id, queue_id = two.here.org_id, two.here.queue_id
+    if kind == "key":
+        await hub.api_keys.delete(org_id, thing[0].id)
+    elif kind == "queue":
+        await hub.queues.delete(org_id, thing.id)
+    else:
+        await hub.listeners.delete(org_id, queue_id, thing.id)
+
+
+@pytest.mark.parametrize("kind", DELETIONS)
+async def test_what_both_delete_is_deleted_once(two: Two, kind: str) -> None:
+    """One of them does, the other one is told that it is not there; one deletion is counted."""
+    for _ in range(5):
+        thing = await naming(two, two.here.hub, kind, unique("doomed"))
+        both = (deleting(two, each.hub, kind, thing) for each in (two.here, two.there))
+        answers = await asyncio.gather(*both, return_exceptions=True)
+        assert sorted(type(answer).__name__ for answer in answers) == ["NoneType", "NotFound"]
+    assert await two.stats(DELETIONS[kind]) == [5]
+    await two.check()
+
+
+@pytest.mark.parametrize("kind", DELETIONS)
+async def test_what_one_changes_while_the_other_deletes_it(two: Two, kind: str) -> None:
+    """Changed and then deleted, or not there any more: never told that the name is taken."""
+    for _ in range(5):
+        thing = await naming(two, two.here.hub, kind, unique("doomed"))
+        both: list[Awaitable[Any]] = [
+            renaming(two, two.here.hub, kind, thing, unique("name")),
+            deleting(two, two.there.hub, kind, thing),
+        ]
+        changed, deleted = await asyncio.gather(*both, return_exceptions=True)
+        assert deleted is None
+        assert not isinstance(changed, Exception) or isinstance(changed, NotFound)
+    assert await two.stats(DELETIONS[kind]) == [5]
+    await two.check()
+
+
+async def test_changes_of_different_fields_both_stay(two: Two) -> None:
+    """One changes the name, the other the rest: neither puts back what the other one has changed."""
+    org_id, queue_id = two.here.org_id, two.here.queue_id
+    one, other = two.here.hub, two.there.hub
+    for number in range(5):
+        key, _ = await one.api_keys.create(org_id, unique("key"))
+        await asyncio.gather(
+            one.queues.update(org_id, queue_id, name=f"queue {number}"),
+            other.queues.update(org_id, queue_id, raw_schema={"n": {"type": "number", "min": number}}),
+            one.listeners.update(org_id, queue_id, two.listener.id, name=f"listener {number}"),
+            other.listeners.update(
+                org_id, queue_id, two.listener.id, notify_url=f"http://192.0.2.1/{number}"
+            ),
+            one.api_keys.update(org_id, key.id, name=f"key {number}"),
+            other.api_keys.update(org_id, key.id, status="disabled"),
+        )
+        one.directory.forget()
+        queue = await one.queues.get(org_id, queue_id)
+        assert (queue.name, queue.raw_schema) == (f"queue {number}", {"n": {"type": "number", "min": number}})
+        listener = await one.listeners.get(org_id, queue_id, two.listener.id)
+        assert (listener.name, listener.notify_url) == (f"listener {number}", f"http://192.0.2.1/{number}")
+        key = await one.api_keys.get(org_id, key.id)
+        assert (key.name, key.status) == (f"key {number}", "disabled")
+    await two.check()
+
+
+class Crowd:
+    """What processes do at the same time, by chance."""
+
+    def __init__(self, two: Two, queue_ids: list[str], chance: random.Random) -> None:
+        self._org_id = two.here.org_id
+        self._hubs = [two.here.hub, two.there.hub]
+        self._queue_ids = queue_ids
+        self._chance = chance
+        self._settling = {hub: asyncio.Lock() for hub in self._hubs}
+
+    def anything(self) -> Awaitable[None]:
+        """One thing, in one of the processes."""
+        acts = [self.send] * 8 + [self.settle] * 4 + [self.add] * 2 + [self.delete, self.discard]
+        return self._chance.choice(acts)(self._chance.choice(self._hubs))
+
+    async def send(self, hub: Hub) -> None:
+        await hub.messages.accept(self._org_id, self._chance.choice(self._queue_ids), "{}")
+
+    async def settle(self, hub: Hub) -> None:
+        """A process makes no attempt for a delivery twice at once; both may make the same."""
+        async with self._settling[hub]:
+            for listener in await hub.listeners.of(self._org_id):
+                for owed in (await hub.deliveries.due(self._org_id, listener.id, 3))[0]:
+                    attempt = answered(listener, owed, hub.clock(), self._chance.choice([200, 500]))
+                    await hub.deliveries.settle(hub.deliveries.outcome(listener, owed, attempt, None))
+
+    async def add(self, hub: Hub) -> None:
+        queue_id = self._chance.choice(self._queue_ids)
+        await hub.listeners.create(self._org_id, queue_id, unique("listener"), NOWHERE, NOWHERE)
+
+    async def delete(self, hub: Hub) -> None:
+        for listener in (await hub.listeners.of(self._org_id))[:1]:
+            await hub.listeners.delete(self._org_id, listener.queue_id, listener.id)
+
+    async def discard(self, hub: Hub) -> None:
+        for message in await hub.messages.newest(self._org_id, None, lowest(LATEST), 2):
+            await hub.messages.delete(self._org_id, message.queue_id, message.id)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_everything_at_once(two: Two, seed: int) -> None:
+    """Accepting, settling, deleting and adding in two processes, in any order: the audit finds nothing."""
+    other = await two.here.hub.queues.create(two.here.org_id, unique("queue"))
+    crowd = Crowd(two, [two.here.queue_id, other.id], random.Random(seed))
+    for _ in range(6):
+        two.clock.pass_(ms=5)
+        doing = [crowd.anything() for _ in range(24)]
+        for answer in await asyncio.gather(*doing, return_exceptions=True):
+            assert answer is None or isinstance(answer, NotFound)
+        await two.check()
+    await two.here.hub.queues.delete(two.here.org_id, other.id)
+    await two.check()
