@@ -177,7 +177,7 @@ class Postroom:
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 self._words(),
-                env=environment(self.settings),
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -196,6 +196,10 @@ class Postroom:
         """Where everything is kept."""
         database = self.settings.get("database")
         return database if isinstance(database, Url) else self.data
+
+    def _environment(self) -> dict[str, str]:
+        """What stands in its environment."""
+        return environment(self.settings)
 
     def _log(self, kind: str) -> Path:
         """A log file beside the data directory, one per start."""

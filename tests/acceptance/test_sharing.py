@@ -231,37 +231,42 @@ async def one_round(
     return [message for load in loads.values() for message in load.accepted]
 
 
-async def test_a_follower_misses_nothing(
-    start: Make, organization: Organization, database: Url, receiver: Receiver
-) -> None:
-    """Whoever asks one process for what came after the last event he saw gets every event, of all processes."""
+@pytest.mark.xfail(
+    reason="of two commits under way at once, the one that comes second may have the lower ids"
+)
+async def test_a_follower_misses_nothing(start: Make, organization: Organization, receiver: Receiver) -> None:
+    """Who asks again and again for what came after the last event that he saw, gets all of all processes."""
     servers = [start(LOADED), start(LOADED)]
     async with Client(servers[0].url, organization.key) as client:
         queue, listeners = await furnish(client, receiver)
-        loads = [Load(server.url, organization.key, queue, each=40) for server in servers]
-        followed: list[str] = []
+        loads = [Load(server.url, organization.key, queue, each=20) for server in servers]
+        seen: list[str] = []
         async with asyncio.TaskGroup() as group:
-            following = group.create_task(follow(client, followed))
+            following = group.create_task(follow(client, seen))
             async with asyncio.TaskGroup() as sending:
                 for load in loads:
                     sending.create_task(load.run())
-            accepted = [message for load in loads for message in load.accepted]
-            await closed(client, queue, listeners, accepted)
+            await closed(client, queue, listeners, [message for load in loads for message in load.accepted])
             every = [event["id"] for event in await pages(client, "/events?limit=1000", "events")]
-            await until(lambda: as_it_is(followed), lambda seen: len(seen) >= len(every), within=5)
+            await ends_with(seen, every[-1])
             following.cancel()
-        assert followed == every
+    assert seen == every
 
 
-async def as_it_is(followed: list[str]) -> list[str]:
-    return list(followed)
-
-
-async def follow(client: Client, followed: list[str]) -> None:
-    """Ask for more, again and again, until cancelled."""
+async def follow(client: Client, seen: list[str]) -> None:
+    """Ask for more until cancelled."""
     after = ""
     while True:
         events = (await client.get(f"/events?limit=1000{after}"))["events"]
-        followed += [event["id"] for event in events]
+        seen += [event["id"] for event in events]
         if events:
             after = f"&startAfter={events[-1]['stored_at']}&startAfterId={events[-1]['id']}"
+
+
+async def ends_with(seen: list[str], last: str) -> None:
+    """Wait until the last one was seen."""
+
+    async def look() -> str:
+        return seen[-1]
+
+    await until(look, lambda one: one == last)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.domain.ids import LATEST, IdSource, is_id, lowest, time_of
+from postroom.domain.ids import LATEST, IdSource, IdSources, is_id, lowest, time_of
 
 times = st.integers(0, LATEST)
 
@@ -47,6 +47,28 @@ def test_ids_rise_strictly(steps: list[int]) -> None:
     source = IdSource()
     minted = [source.mint(at) for at in steps]
     assert minted == sorted(set(minted))
+
+
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=60))
+def test_ids_of_commits_under_way_at_once(ats: list[int]) -> None:
+    """Each bears its own time, whichever is minted first, and those of one time rise in that order."""
+    sources = IdSources()
+    minted = [(at, sources.of(at).mint(at)) for at in ats]
+    assert [time_of(identifier) for _, identifier in minted] == ats
+    for time in set(ats):
+        of_one = [identifier for at, identifier in minted if at == time]
+        assert of_one == sorted(set(of_one))
+
+
+def test_what_was_long_ago_is_forgotten() -> None:
+    """Sources are kept for a while only; whoever comes late gets another one, with its own time."""
+    sources = IdSources()
+    first = sources.of(0)
+    assert sources.of(0) is first
+    for at in range(1, 5_000):
+        sources.of(at)
+    assert sources.of(0) is not first
+    assert time_of(sources.of(0).mint(0)) == 0
 
 
 @given(st.lists(times, min_size=1, max_size=20))

@@ -17,8 +17,8 @@ from postroom.service.ledger import Ledger
 from postroom.service.membership import Membership
 from postroom.store.database import Database
 from tests.support.clock import MovingClock
-from tests.support.home import Home
-from tests.support.hub import LEASE, execute, opened, place, rows
+from tests.support.home import Home, PostgresHome
+from tests.support.hub import LEASE, beside, blocked, execute, opened, place, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -217,6 +217,24 @@ async def test_whoever_was_taken_for_dead_begins_anew(home: Home) -> None:
         await other.membership.give(give)
         held, give = await sleeper.membership.renew()
         assert (len(held), give) == (SLOTS // 2, frozenset())
+
+
+async def test_whoever_comes_back_while_its_slots_are_being_taken(postgresql_home: PostgresHome) -> None:
+    """The other one saw that it was dead, and takes them; it must not find them to be its own still."""
+    clock, home = MovingClock(), postgresql_home
+    async with opened(home, clock, holder="a") as sleeper, opened(home, clock, holder="b") as other:
+        await sleeper.membership.renew()
+        clock.pass_(ms=LEASE + 1)
+        with beside(home) as third:
+            third.execute("BEGIN")
+            third.execute("SELECT 1 FROM slots FOR UPDATE")
+            taking = asyncio.create_task(other.membership.renew())
+            await blocked(home, "UPDATE slots")
+            returning = asyncio.create_task(sleeper.membership.renew())
+            await asyncio.wait([returning], timeout=0.2)
+            third.execute("COMMIT")
+        (taken, _), (kept, _) = await taking, await returning
+        assert (taken & kept, len(taken)) == (frozenset(), SLOTS)
 
 
 async def test_only_those_that_serve_are_members(home: Home) -> None:

@@ -19,7 +19,7 @@ from tests.sources import samples
 from tests.sources.exports import Files, text
 from tests.sources.samples import AT, SAMPLES
 
-ROWS = 20_000
+ROWS = 10_000
 AHEAD = 2 * CHUNK + BATCH
 """Bytes that may have been read and not yet told: a chunk, what was left of the last, and a batch."""
 
@@ -72,9 +72,8 @@ def rows(
     """The pieces of a member with so many rows."""
 
     def pieces() -> Iterator[bytes]:
-        yield head
         for number in range(ROWS):
-            yield (between if number else b"") + text(row(number))
+            yield (between if number else head) + text(row(number))
         yield tail
 
     return pieces
@@ -150,7 +149,7 @@ LARGE: dict[str, tuple[str, Callable[[], Iterator[bytes]]]] = {
         "result.json",
         rows(
             b'{"type": "private_group", "id": 5, "messages": [',
-            lambda number: samples.telegram_message(number),
+            samples.telegram_message,
             b"]}",
             b", ",
         ),

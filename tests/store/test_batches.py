@@ -83,6 +83,21 @@ def test_several_inserts_become_one_statement() -> None:
     )
 
 
+def test_what_is_required_stands_before_the_inserts() -> None:
+    """Its parameters are the first; where it has no row, the statement divides by zero."""
+    text = joined(
+        [("INSERT INTO t VALUES ($1)", ["text"]), ("INSERT INTO u (a, b) VALUES ($1, $2)", TYPES)],
+        "SELECT 1 FROM s WHERE id = $1 AND held = $2 FOR SHARE",
+    )
+    assert text == (
+        "WITH required AS (SELECT 1 / count(*) AS met FROM"
+        " (SELECT 1 FROM s WHERE id = $1 AND held = $2 FOR SHARE) AS found),"
+        " part1 AS (INSERT INTO t SELECT given.p1 FROM unnest($3::text[]) AS given (p1))"
+        " INSERT INTO u (a, b) SELECT given.p1, given.p2"
+        " FROM unnest($4::text[], $5::int8[]) AS given (p1, p2) WHERE (SELECT met FROM required) = 1"
+    )
+
+
 def test_one_insert_is_joined_with_nothing() -> None:
     """It is what it is alone."""
     sql = "INSERT INTO t (a, b) VALUES ($1, $2)"

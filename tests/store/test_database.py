@@ -11,7 +11,7 @@ import pytest
 
 from postroom.domain.clock import system_clock
 from postroom.domain.errors import Unavailable
-from postroom.store.database import Database, Reader, Transaction
+from postroom.store.database import Database, NotMet, Reader, Transaction
 from tests.support.home import Home
 from tests.support.hub import beside, execute, rows
 
@@ -288,6 +288,40 @@ async def test_a_taken_name_answers_no_row(home: Home, query: str, params: tuple
     assert rows(home, NAMES) == [("after",), ("free",), ("org",), ("taken",)]
     for table in ("queues", "listeners", "api_keys"):
         assert rows(home, f"SELECT id, name FROM {table} ORDER BY id") == [("free",) * 2, ("taken",) * 2]
+
+
+@pytest.mark.parametrize("holder", ["mine", "another's", None])
+@pytest.mark.parametrize("when", ["first", "between", "last", "alone", "before reading"])
+async def test_what_is_required_holds_or_nothing_is_written(
+    home: Home, holder: str | None, when: str
+) -> None:
+    """Wherever in the transaction it is required, whatever is written before or after; it is run once."""
+    execute(home, "INSERT INTO series (number, holder) VALUES (3, $1)", holder)
+    runs = 0
+
+    async def body(tx: Transaction) -> str:
+        nonlocal runs
+        runs += 1
+        for place, name in (("first", "one"), ("between", "two"), ("last", None)):
+            if when == place or (when, place) in {("alone", "last"), ("before reading", "between")}:
+                await tx.require("hold_series", 3, "mine")
+            if name and when != "alone":
+                await tx.execute("insert_organization", name, name, "UTC", None, 1)
+                await tx.execute("insert_message", name, "m", "q", None, b"")
+        if when == "before reading":
+            await names(tx)
+        return "done"
+
+    async with opened(home) as database:
+        if holder == "mine":
+            assert await database.transaction(body) == "done"
+        else:
+            with pytest.raises(NotMet):
+                await database.transaction(body)
+    written = [("one",), ("two",)] if holder == "mine" and when != "alone" else []
+    assert rows(home, NAMES) == written
+    assert len(rows(home, "SELECT id FROM messages")) == len(written)
+    assert runs == 1
 
 
 async def test_a_snapshot_is_one_state(home: Home) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -148,6 +148,21 @@ async def test_a_name_that_another_one_takes_meanwhile(postgresql_home: Postgres
             other.execute("COMMIT")
             assert await renaming is False
     assert rows(postgresql_home, NAMES) == [("mine",), ("wanted",)]
+
+
+async def test_who_goes_on_after_an_error_has_committed_nothing(postgresql_home: PostgresHome) -> None:
+    """PostgreSQL undoes a transaction with its first error, and takes a COMMIT of it without complaint."""
+
+    async def body(tx: Transaction) -> None:
+        await insert(tx, "lost")
+        with suppress(asyncpg.DataError):
+            await tx.fetch("due_deliveries", "", "", 0, -1, 0)
+
+    async with opened(postgresql_home) as database:
+        with pytest.raises(RuntimeError, match="undone"):
+            await database.transaction(body)
+        assert await write(database, "next")
+    assert rows(postgresql_home, NAMES) == [("next",)]
 
 
 async def test_a_mistake_is_not_tried_again(postgresql_home: PostgresHome) -> None:

@@ -306,11 +306,13 @@ async def _roll_back(connection: Connection) -> None:
 
 async def _commit(connection: Connection) -> None:
     try:
-        await connection.execute("COMMIT")
+        answer = await connection.execute("COMMIT")
     except Exception as error:
         if is_lost(error):  # it may be committed, so it must not be done again
             raise Unavailable("the connection was lost in the middle of a commit; try again", 2) from error
         raise
+    if answer != "COMMIT":
+        raise RuntimeError("a transaction went on after an error, and is undone")
 
 
 async def _be_durable(connection: Connection) -> None:
