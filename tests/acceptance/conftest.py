@@ -19,11 +19,6 @@ ON_POSTGRESQL = pytest.mark.databases("postgresql")
 ON_BOTH = pytest.mark.databases("sqlite", "postgresql")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Tests that are not marked run on the embedded database."""
-    config.addinivalue_line("markers", "databases(*kinds): runs on each of these: sqlite, postgresql")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test, or each of a module's, runs once on each kind of database that its mark names."""
     marker = metafunc.definition.get_closest_marker("databases")
