@@ -72,4 +72,4 @@ def test_recordings(name: str, recording: bool) -> None:
 
 def test_no_files() -> None:
     """The files of a message without any."""
-    assert Files() == NO_FILES
+    assert Files().counted() == NO_FILES

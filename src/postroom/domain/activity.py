@@ -84,6 +84,9 @@ Record = Activity | Deletion | Skipped | Damaged
 
 def joined(*parts: str) -> str:
     """One id of several parts; different parts never make the same id."""
+    plain = "/".join(parts)
+    if "~" not in plain and plain.count("/") == len(parts) - 1:
+        return plain
     return "/".join([part.replace("~", "~0").replace("/", "~1") for part in parts])
 
 

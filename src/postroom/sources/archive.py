@@ -114,9 +114,7 @@ class Archive:
         if not _LITTER.search(name):
             self._members[name.removesuffix(".gz") if member.gzipped else name] = member
         if len(self._members) > self._limits.members:
-            raise Refused(
-                f"It has more than {self._limits.members} files; unpack it and give the folder's path."
-            )
+            raise Refused(f"It has more than {self._limits.members} files; split it into several exports.")
 
 
 class Folder(Archive):

@@ -13,10 +13,10 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Damaged, Id, Record
+from postroom.domain.activity import Activity, Client, Damaged, Id, Record
 from postroom.sources.archive import Archive
 from postroom.sources.json_stream import JsonStream
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Form, from_list, guarded
 from postroom.sources.times import from_iso
 from postroom.sources.trouble import FAULTS, Unreadable
@@ -102,19 +102,15 @@ def _message(source: str, channel: _Channel, message: _Message) -> Activity:
         message.author.id,
         channel.id,
         channel.type == _DIRECT,
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=files.recording,
+        Client.UNKNOWN,
+        *files,
         by_bot=message.author.is_bot,
         system=message.type not in _MESSAGES,
     )
 
 
-def _files(message: _Message) -> Files:
+def _files(message: _Message) -> Counted:
     files = Files()
     for attachment in message.attachments or ():
         files.add(attachment.file_size_bytes, name=attachment.file_name)
-    return files
+    return files.counted()

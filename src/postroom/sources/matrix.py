@@ -21,9 +21,9 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Deletion, Id, Record, Skipped
+from postroom.domain.activity import Activity, Client, Deletion, Id, Record, Skipped
 from postroom.sources.archive import Archive
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, outline, records, unreadable
 from postroom.sources.times import from_ms
 
@@ -170,22 +170,18 @@ def _sent(source: str, rooms: Rooms, event: _Event, content: _Content) -> Activi
         event.sender,
         event.room_id,
         seen.direct or len(seen.people) < _ENOUGH,
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=files.recording,
+        Client.UNKNOWN,
+        *files,
         by_bot=content.msgtype == "m.notice",
     )
 
 
-def _files(content: _Content) -> Files:
+def _files(content: _Content) -> Counted:
     files = Files()
     info = content.info or _Info()
     kind = _FILES[content.msgtype or ""]
     files.add(info.size, kind or info.mimetype, content.filename or _text(content.body))
-    return files
+    return files.counted()
 
 
 def _text(raw: msgspec.Raw) -> str:

@@ -13,13 +13,13 @@
 """
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Id, Record, digest
+from postroom.domain.activity import Activity, Client, Id, Record, digest
 from postroom.sources.archive import Archive
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, Outline, outline, records
 from postroom.sources.times import from_ms
 from postroom.sources.trouble import Unfit
@@ -70,6 +70,7 @@ class _Line(msgspec.Struct):
 
 
 _LINE = Form(_Line)
+_RECORDING = "custom_calls_recording"
 _YES = {"true", True}
 
 
@@ -78,9 +79,15 @@ def message_id(space: str, user: str, at: int, text: str) -> str:
     return digest(space, user, str(at), text)
 
 
+@lru_cache(1 << 16)
 def channel(team: str, name: str) -> str:
     """The space of a channel."""
     return digest("channel", team, name)
+
+
+@lru_cache(1 << 16)
+def _person(name: str) -> str:
+    return digest("user", name)
 
 
 def fits(archive: Archive) -> bool:
@@ -123,32 +130,29 @@ def _space(post: _Post) -> tuple[str, bool]:
     return channel(post.team, post.channel), False
 
 
-def _sent(source: str, space: str, direct: bool, post: _Reply, by_bot: bool, files: Files) -> Activity:
+def _sent(source: str, space: str, direct: bool, post: _Reply, by_bot: bool, files: Counted) -> Activity:
     kind, props = post.type or "", post.props
     return Activity(
         source,
         message_id(space, post.user, post.create_at, post.message or ""),
         from_ms(post.create_at),
-        digest("user", post.user),
+        _person(post.user),
         space,
         direct,
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=files.recording or kind == "custom_calls_recording",
+        Client.UNKNOWN,
+        *files,
         by_bot=by_bot or (props is not None and (props.from_webhook in _YES or props.from_bot in _YES)),
         system=kind.startswith(("system_", "custom_calls")),
     )
 
 
-def _files(archive: Archive, post: _Reply) -> Files:
-    if not post.attachments:
+def _files(archive: Archive, post: _Reply) -> Counted:
+    recorded = post.type == _RECORDING
+    if not post.attachments and not recorded:
         return NO_FILES
-    files = Files()
-    for attachment in post.attachments:
+    files = Files(recording=recorded)
+    for attachment in post.attachments or ():
         path = attachment.path or ""
         size = archive.size(f"data/{path}")
         files.add(archive.size(path) if size is None else size, name=path.rpartition("/")[2])
-    return files
+    return files.counted()

@@ -22,6 +22,11 @@ _RECORDING = re.compile(
 )
 
 
+Counted = tuple[int, int, int, bool, bool, bool]
+"""What an activity says of its files, from `files` to `recording`, in its order."""
+NO_FILES: Counted = (0, 0, 0, False, False, False)
+
+
 class Files(msgspec.Struct):
     """The files of one message, while they are counted."""
 
@@ -52,6 +57,6 @@ class Files(msgspec.Struct):
         self.audio = self.audio or main == "audio"
         self.recording = self.recording or (bool(name) and _RECORDING.search(name) is not None)
 
-
-NO_FILES = Files()
-"""Of a message without files; nobody adds to it."""
+    def counted(self) -> Counted:
+        """The files as an activity has them."""
+        return self.count, self.size, self.of_unknown_size, self.video, self.audio, self.recording

@@ -21,9 +21,9 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Deletion, Id, Record, Skipped
+from postroom.domain.activity import Activity, Client, Deletion, Id, Record, Skipped
 from postroom.sources.archive import Archive
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, outline, records, unreadable
 from postroom.sources.times import from_iso, from_ms
 from postroom.sources.trouble import Unfit
@@ -178,25 +178,21 @@ def _sent(source: str, house: _House, message: _Message) -> Activity:
         user,
         message.rid,
         house.is_direct(message.rid, user),
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=files.recording,
+        Client.UNKNOWN,
+        *files,
         by_bot=user in house.bots or bytes(message.bot) not in {b"null", b"false"},
         system=bool(message.t) and message.t not in {"e2e", "rm"},
     )
 
 
-def _files(house: _House, message: _Message) -> Files:
+def _files(house: _House, message: _Message) -> Counted:
     files = Files()
     for at, file in enumerate(message.files or [message.file]):
         if file is None or (at and _is_thumbnail(file)):
             continue
         size = file.size if file.size is not None else house.uploads.get(file.id or "")
         files.add(_number(size), file.type, file.name)
-    return files
+    return files.counted()
 
 
 def _is_thumbnail(file: _File) -> bool:

@@ -20,9 +20,9 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Damaged, Deletion, Id, Record, Skipped, joined
+from postroom.domain.activity import Activity, Client, Damaged, Deletion, Id, Record, Skipped, joined
 from postroom.sources.archive import Archive
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, Outline, records
 from postroom.sources.times import from_decimal
 from postroom.sources.trouble import Unfit
@@ -177,12 +177,8 @@ def _sent(source: str, space: Space, message: _Message) -> Activity:
         person or bot or "",
         space.id,
         space.direct,
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=files.recording,
+        Client.UNKNOWN,
+        *files,
         by_bot=by_bot,
     )
 
@@ -204,7 +200,7 @@ def _media(shown_as: str | None) -> str | None:
     return shown_as if shown_as in _CLIPS.values() else None
 
 
-def _files(message: _Message) -> Files:
+def _files(message: _Message) -> Counted:
     files = Files()
     for file in message.files or [message.file]:
         if file is None:
@@ -212,4 +208,4 @@ def _files(message: _Message) -> Files:
         size = None if file.mode in _GONE else file.size
         kind = _CLIPS.get(file.subtype or "") or _media(file.media_display_type) or file.mimetype
         files.add(size, kind, file.name)
-    return files
+    return files.counted()

@@ -23,10 +23,10 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Deletion, Id, Record, joined
+from postroom.domain.activity import Activity, Client, Deletion, Id, Record, joined
 from postroom.sources import teams_personal
 from postroom.sources.archive import Archive
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, outline, records, unreadable
 from postroom.sources.times import from_iso
 from postroom.sources.trouble import Unfit
@@ -60,7 +60,7 @@ class _Sender(msgspec.Struct):
 
 
 class _Channel(msgspec.Struct, rename="camel"):
-    channel_id: str | None = None
+    channel_id: Id | None = None
 
 
 class _Attachment(msgspec.Struct, rename="camel"):
@@ -76,7 +76,7 @@ class _Message(msgspec.Struct, rename="camel"):
     sender: _Sender | None = msgspec.field(default=None, name="from")
     attachments: list[_Attachment] | None = None
     channel_identity: _Channel | None = None
-    chat_id: str | None = None
+    chat_id: Id | None = None
     event_detail: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -90,7 +90,7 @@ class _CapitalSender(msgspec.Struct, rename="pascal"):
 
 
 class _CapitalChannel(msgspec.Struct, rename="pascal"):
-    channel_id: str | None = None
+    channel_id: Id | None = None
 
 
 class _CapitalAttachment(msgspec.Struct, rename="pascal"):
@@ -106,7 +106,7 @@ class _CapitalMessage(msgspec.Struct, rename="pascal"):
     sender: _CapitalSender | None = msgspec.field(default=None, name="From")
     attachments: list[_CapitalAttachment] | None = None
     channel_identity: _CapitalChannel | None = None
-    chat_id: str | None = None
+    chat_id: Id | None = None
     event_detail: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -156,7 +156,8 @@ def _message(source: str, message: _Message | _CapitalMessage) -> Converted:
 
 def _sent(source: str, space: str, message: _Message | _CapitalMessage) -> Activity:
     person, by_bot = _person(message)
-    files = _files(message) if message.attachments else NO_FILES
+    recorded = _RECORDED.search(bytes(message.event_detail)) is not None
+    files = _files(message, recorded) if message.attachments or recorded else NO_FILES
     return Activity(
         source,
         joined(space, message.id),
@@ -164,12 +165,8 @@ def _sent(source: str, space: str, message: _Message | _CapitalMessage) -> Activ
         person,
         space,
         space.endswith(_DIRECT),
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=files.recording or _RECORDED.search(bytes(message.event_detail)) is not None,
+        Client.UNKNOWN,
+        *files,
         by_bot=by_bot,
         system=not person or message.message_type != "message",
     )
@@ -186,12 +183,12 @@ def _person(message: _Message | _CapitalMessage) -> tuple[str, bool]:
     return "", False
 
 
-def _files(message: _Message | _CapitalMessage) -> Files:
-    files = Files()
+def _files(message: _Message | _CapitalMessage, recorded: bool) -> Counted:
+    files = Files(recording=recorded)
     for attachment in message.attachments or ():
         kind = attachment.content_type or ""
         if kind in _FILES:
             files.add(kind=_FILES[kind], name=attachment.name)
         elif kind.startswith(("audio/", "video/", "image/")):
             files.add(kind=kind, name=attachment.name)
-    return files
+    return files.counted()

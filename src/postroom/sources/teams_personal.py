@@ -16,10 +16,10 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Deletion, Id, Record, joined
+from postroom.domain.activity import Activity, Client, Deletion, Id, Record, joined
 from postroom.sources.archive import Archive
 from postroom.sources.json_stream import JsonStream
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, from_list, guarded
 from postroom.sources.times import from_iso, from_ms
 from postroom.sources.trouble import Unfit
@@ -47,7 +47,7 @@ class _Message(msgspec.Struct):
     id: Id
     originalarrivaltime: str
     messagetype: str | None = None
-    conversationid: str | None = None
+    conversationid: Id | None = None
     sender: str | None = msgspec.field(default=None, name="from")
     properties: _Properties | None = None
     content: msgspec.Raw = msgspec.Raw(b"null")
@@ -118,19 +118,15 @@ def _sent(source: str, owner: str, conversation: str, message: _Message) -> Acti
         sender,
         space,
         direct,
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=kind == _RECORDING,
+        Client.UNKNOWN,
+        *files,
         by_bot=sender.startswith(_BOT),
         system=system,
     )
 
 
-def _files(kind: str, message: _Message) -> Files:
-    files = Files()
+def _files(kind: str, message: _Message) -> Counted:
+    files = Files(recording=kind == _RECORDING)
     size = _SIZE.search(bytes(message.content))
     files.add(int(size[1]) if size else None, _FILES[kind])
-    return files
+    return files.counted()

@@ -16,10 +16,10 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Record, Skipped, joined
+from postroom.domain.activity import Activity, Client, Record, Skipped, joined
 from postroom.sources.archive import Archive
 from postroom.sources.json_stream import JsonStream
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, from_list, guarded
 from postroom.sources.times import from_decimal, from_iso
 from postroom.sources.trouble import FAULTS, Unfit, Unreadable
@@ -180,12 +180,8 @@ def _message(source: str, chat: _Chat, message: _Message) -> Converted:
         person,
         space,
         chat.type in _DIRECT,
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=files.recording,
+        Client.UNKNOWN,
+        *files,
         by_bot=chat.type == "bot_chat" and person == space,
         system=system,
     )
@@ -214,11 +210,11 @@ def _time(message: _Message) -> int:
     return from_iso(message.date, assume_utc=True)
 
 
-def _files(message: _Message) -> Files:
+def _files(message: _Message) -> Counted:
     files = Files()
     if message.photo:
         files.add(message.photo_file_size, "image")
     if message.file and message.media_type != "sticker":
         kind = _MEDIA.get(message.media_type or "") or message.mime_type
         files.add(message.file_size, kind, message.file_name)
-    return files
+    return files.counted()

@@ -1,10 +1,12 @@
 """Times as exports write them, in ms UTC; Unfit where there is none, or one that cannot be."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from postroom.domain.activity import EARLIEST, LATEST
 from postroom.sources.trouble import Unfit
 
+_DECIMAL = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,3})[0-9]*)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -25,13 +27,11 @@ def from_seconds(at: int | float) -> int:
 
 def from_decimal(text: str) -> int:
     """A time in seconds written as text, as "1355517523.000005"."""
-    seconds, _, fraction = text.partition(".")
-    if not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 20):
+    found = _DECIMAL.fullmatch(text)
+    if found is None:
         raise Unfit("has a time that is not a number of seconds")
-    digits = (fraction + "00")[:3]
-    if not (digits.isascii() and (digits.isdecimal() or not fraction)):
-        raise Unfit("has a time that is not a number of seconds")
-    return from_ms(int(seconds) * 1000 + int(digits if fraction else 0))
+    seconds, fraction = found.groups("")
+    return from_ms(int(seconds + fraction.ljust(3, "0")))
 
 
 def from_iso(text: str, assume_utc: bool = False) -> int:

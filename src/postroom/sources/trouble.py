@@ -23,10 +23,14 @@ FAULTS = (Unfit, msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoding and converting one record may raise."""
 
 
+_LONGEST = 200
+
+
 def complaint(error: Exception) -> str:
-    """What to say of one record's error: never more of the record than its fields' names."""
+    """What to say of one record's error; of the record itself it has little more than names of fields."""
     if isinstance(error, (Unfit, msgspec.ValidationError)):
-        return str(error)
+        told = str(error)
+        return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 60]}…{told[-59:]}"
     if isinstance(error, msgspec.MsgspecError):
         return "is not JSON"
     return "is not text in UTF-8" if isinstance(error, UnicodeError) else "is nested too deeply"

@@ -12,9 +12,9 @@ from functools import partial
 
 import msgspec
 
-from postroom.domain.activity import Activity, Deletion, Id, Record, Skipped
+from postroom.domain.activity import Activity, Client, Deletion, Id, Record, Skipped
 from postroom.sources.archive import Archive
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, Outline, outline, records, unreadable
 from postroom.sources.times import from_iso
 from postroom.sources.trouble import Unfit
@@ -94,18 +94,14 @@ def _sent(source: str, message: _Message) -> Activity:
         message.person_id,
         message.room_id,
         message.room_type == "direct",
-        files=files.count,
-        file_bytes=files.size,
-        files_of_unknown_size=files.of_unknown_size,
-        video=files.video,
-        audio=files.audio,
-        recording=files.recording,
+        Client.UNKNOWN,
+        *files,
         by_bot=(message.person_email or "").endswith(_BOTS),
     )
 
 
-def _files(urls: list[str]) -> Files:
+def _files(urls: list[str]) -> Counted:
     files = Files()
     for url in urls:
         files.add(name=url.partition("?")[0].rpartition("/")[2])
-    return files
+    return files.counted()

@@ -20,7 +20,7 @@ def check_directory(path: Path, limits: Limits) -> None:
     """Refused when a zip's directory has, or takes the room of, more members than an export can have."""
     members, size = _directory(path)
     if members > limits.members or size > limits.members * _BYTES_A_MEMBER:
-        raise Refused(f"It has more than {limits.members} files; unpack it and give the folder's path.")
+        raise Refused(f"It has more than {limits.members} files; split it into several exports.")
 
 
 def _directory(path: Path) -> tuple[int, int]:

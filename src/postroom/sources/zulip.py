@@ -25,7 +25,7 @@ import msgspec
 from postroom.domain.activity import Activity, Client, Damaged, Record, joined
 from postroom.sources.archive import Archive
 from postroom.sources.json_stream import JsonStream
-from postroom.sources.media import NO_FILES, Files
+from postroom.sources.media import NO_FILES, Counted, Files
 from postroom.sources.records import Converted, Form, Outline, from_list, guarded, records
 from postroom.sources.times import from_seconds
 from postroom.sources.trouble import Unfit
@@ -210,7 +210,6 @@ def _message(source: str, realm: _Realm, message: _Message) -> Activity:
     if sent is None:
         raise Unfit("has no date_sent")
     space, direct = realm.space(message)
-    files = realm.files.get(message.id) or (_linked(message) if message.has_attachment else NO_FILES)
     return Activity(
         source,
         str(message.id),
@@ -219,19 +218,21 @@ def _message(source: str, realm: _Realm, message: _Message) -> Activity:
         space,
         direct,
         realm.clients.get(message.sending_client or 0, Client.UNKNOWN),
-        files.count,
-        files.size,
-        files.of_unknown_size,
-        files.video,
-        files.audio,
-        files.recording,
+        *_files(realm, message),
         message.sender in realm.bots,
     )
 
 
-def _linked(message: _Message) -> Files:
+def _files(realm: _Realm, message: _Message) -> Counted:
+    listed = realm.files.get(message.id)
+    if listed is not None:
+        return listed.counted()
+    return _linked(message) if message.has_attachment else NO_FILES
+
+
+def _linked(message: _Message) -> Counted:
     text = bytes(message.content)
     files = Files()
     for _ in range(max(1, sum(text.count(link) for link in _LINKS))):
         files.add()
-    return files
+    return files.counted()
