@@ -8,6 +8,8 @@ from typing import cast
 import pytest
 from hypothesis import settings
 
+from postroom.store import postgres as postgres_driver
+from postroom.store import sqlite
 from tests.support.home import KINDS, Home, PostgresHome, SqliteHome, migrated
 from tests.support.postgres import Missing, Server, binaries
 
@@ -53,6 +55,13 @@ def postgresql_home(postgres: Server, template: str) -> Iterator[PostgresHome]:
     home = PostgresHome.fresh(postgres, template)
     yield home
     home.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases opened from now on do not wait for long for what somebody else holds."""
+    monkeypatch.setattr(sqlite, "BUSY_WAIT", 0.3)
+    monkeypatch.setitem(postgres_driver._SETTINGS, "lock_timeout", "300ms")
 
 
 @pytest.fixture(params=KINDS)

@@ -34,12 +34,13 @@ SETTINGS: Final = {
 }
 OLD: Final = max(int(file.name[:4]) for file in Path(postroom.__path__[0], "store/migrations").glob("*.sql"))
 BESIDE: Final = f"-- Programs of schema {OLD:04} can work beside it.\n"
-# It touches what every message and every delivery needs.
+# It needs the tables that every commit needs, in the opposite order, so that they stand in each other's way.
 MORE: Final = """
-ALTER TABLE queues ADD COLUMN colour TEXT;
-ALTER TABLE listeners ADD COLUMN colour TEXT;
-ALTER TABLE messages ADD COLUMN weight INTEGER;
+ALTER TABLE usage_totals ADD COLUMN weight INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE deliveries ADD COLUMN weight INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE messages ADD COLUMN weight INTEGER;
+ALTER TABLE listeners ADD COLUMN colour TEXT;
+ALTER TABLE queues ADD COLUMN colour TEXT;
 CREATE TABLE weights (org_id TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (org_id, id)) STRICT, WITHOUT ROWID;
 """
 

@@ -154,6 +154,7 @@ def stopped(home: Home) -> Iterator[None]:
         yield
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_unavailable_answers_all_and_writes_nothing(home: Home) -> None:
     """While somebody else holds the database: all who wait are told, and may try again with success."""
     async with opened(home, MovingClock()) as hub:

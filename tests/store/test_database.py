@@ -381,6 +381,7 @@ async def test_a_write_waits_for_one_that_is_soon_over(home: Home) -> None:
     assert rows(home, NAMES) == [("1",)]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_busy_database_is_unavailable_and_recovers(home: Home) -> None:
     """While somebody else holds what is to be written: reading goes on, writing is refused, the loop runs."""
     turns = 0

@@ -274,14 +274,14 @@ async def test_a_cut_that_lasts_is_told_and_recovered_from(far: PostgresHome, pr
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver's times are short."""
     monkeypatch.setattr(driver, "ANSWER_WITHIN", 0.3)
     monkeypatch.setattr(driver, "ACQUIRE_WITHIN", 0.3)
     monkeypatch.setattr(driver, "CONNECT_WITHIN", 0.3)
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("hasty")
 async def test_a_black_hole_is_told_and_recovered_from(far: PostgresHome, proxy: Proxy) -> None:
     """Where no answer comes and no error either, nobody waits for ever, and closing ends."""
     async with opened(far) as database:
@@ -297,7 +297,7 @@ async def test_a_black_hole_is_told_and_recovered_from(far: PostgresHome, proxy:
         proxy.stall()
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("what", ["reading", "writing", "committing"])
 async def test_who_is_cancelled_in_a_black_hole_ends(far: PostgresHome, proxy: Proxy, what: str) -> None:
     """A process that is to stop does; it is not told Unavailable, which would make it try again."""
@@ -350,7 +350,7 @@ async def test_more_at_once_than_connections(postgresql_home: PostgresHome) -> N
     assert len(rows(postgresql_home, NAMES)) == 40
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("hasty")
 async def test_no_connection_is_free_for_long(postgresql_home: PostgresHome) -> None:
     """Whoever waits too long for one is told so."""
     all_held, never = asyncio.Barrier(3), asyncio.Event()
@@ -383,7 +383,7 @@ async def test_a_statement_that_takes_too_long(
         assert await write(database, "two")
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("hasty")
 async def test_a_snapshot_may_take_long(postgresql_home: PostgresHome) -> None:
     """It is for those who read everything: neither side ends it."""
     async with opened(postgresql_home) as database:

@@ -36,6 +36,7 @@ LOCKING: Final = {
     "hold_queue",
     "hold_api_key",
     "hold_series",
+    "hold_slots",
 }
 ONLY_POSTGRES: Final = {"database_time"}
 # Their number of an attempt, or of bytes, is compared with one of 32 bits.

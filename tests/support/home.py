@@ -189,7 +189,7 @@ class PostgresHome:
 
     async def open(self) -> Database:
         """As for every home."""
-        # Without asking for TLS first, in the middle of which asyncpg cannot be interrupted without complaints.
+        # Without asking for TLS first, in the middle of which asyncpg complains of being interrupted.
         return await drivers.open_database(f"{self.address}?sslmode=disable", CONNECTIONS)
 
     def beside(self) -> "closing[PostgresBeside]":

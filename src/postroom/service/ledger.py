@@ -7,7 +7,8 @@ totals of its own, so that flushers, of this process or of others, never wait fo
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from postroom.domain.clock import HeldClock
@@ -25,6 +26,7 @@ Item = TypeVar("Item")
 MOST_WAITING = 20_000
 MOST_TOGETHER = 1_000
 PATIENCE = 0.001  # seconds
+TURN_WITHIN = 5.0  # seconds
 
 
 class Entry:
@@ -99,13 +101,26 @@ class Writer:
             entry = Entry(tx, at, self._ids.of(at))
             return await body(entry), await self._count(entry)
 
-        async with self._turn:
+        async with self._in_turn():
             result, done = await self._run(transaction)
             if done.hold:
                 self.series.committed(done.hold, done.segments)
         for action in done.entry.afterwards:
             action()
         return result
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """Where one commit takes long, those behind it are not to wait as long again, one after the other."""
+        try:
+            async with asyncio.timeout(TURN_WITHIN):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise Unavailable("other writes take long; try again") from error
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def _run(
         self, transaction: Callable[[Transaction], Awaitable[tuple[T, Committed]]]

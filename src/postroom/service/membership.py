@@ -24,21 +24,26 @@ class Membership:
             Unavailable: the database does not take it now.
         """
 
-        async def body(tx: Transaction) -> tuple[frozenset[int], frozenset[int]] | None:
-            now = self._clock()
-            if not await processes.renew(tx, self.own, now + self._lease):
-                return None  # nothing is taken before the others can see who takes it
-            await processes.renew_series(tx, self._ledger.holders, now + self._lease)
-            holders = await processes.slots(tx)  # first: whoever is seen to hold one is then seen to live
-            living = await processes.living(tx, now)
-            moves = share(holders, living, self.own)
-            wanted = [(slot, holders[slot]) for slot in moves.take]
-            taken = await processes.take_slots(tx, wanted, self.own)
-            held = {slot for slot, holder in enumerate(holders) if holder == self.own}
-            return frozenset(held | taken), frozenset(moves.give)
+        await self._database.transaction(self._stay)
+        return await self._database.transaction(self._share)
 
-        part = await self._database.transaction(body) or await self._database.transaction(body)
-        return part or (frozenset(), frozenset())
+    async def _stay(self, tx: Transaction) -> None:
+        until = self._clock() + self._lease
+        await processes.renew(tx, self.own, until)
+        await processes.renew_series(tx, self._ledger.holders, until)
+
+    async def _share(self, tx: Transaction) -> tuple[frozenset[int], frozenset[int]]:
+        """By itself, because it waits for others: they are to see meanwhile that this process lives."""
+        await processes.hold_slots(tx)
+        holders = await processes.slots(tx)
+        living = await processes.living(tx, self._clock())
+        if self.own not in living:  # somebody whose clock is far ahead has taken it for dead
+            return frozenset(), frozenset()
+        moves = share(holders, living, self.own)
+        wanted = [(slot, holders[slot]) for slot in moves.take]
+        taken = await processes.take_slots(tx, wanted, self.own)
+        held = {slot for slot, holder in enumerate(holders) if holder == self.own}
+        return frozenset(held | taken), frozenset(moves.give)
 
     async def mark_alive(self) -> None:
         """Write that this process serves, which shows that the database can be written.

@@ -1,9 +1,13 @@
 """Brings a PostgreSQL database to this version's schema."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
+
+import asyncpg
 
 from postroom.domain.clock import Clock
 from postroom.domain.errors import StoreError
@@ -14,6 +18,7 @@ from postroom.store.trouble import translated
 
 # Any number that nobody else uses: whoever holds it changes the schema.
 _LOCK = 0x706F7374
+_TRIES, _PAUSE, _WAIT = 20, 0.5, "2s"
 # The files are written for SQLite. Text is compared byte by byte on both, as ids are in order only so.
 _TRANSLATED = (
     (re.compile(r"--.*"), ""),
@@ -93,8 +98,18 @@ async def _apply_pending(connection: Any, clock: Clock) -> list[Migration]:
     steps = pending(*await _applied(connection), "the database")
     distributed = await citus.is_begun(connection)
     for step in steps:
-        await _apply(connection, step, clock(), distributed=distributed)
+        await _among_others(partial(_apply, connection, step, clock(), distributed=distributed))
     return list(steps)
+
+
+async def _among_others(apply: Callable[[], Awaitable[None]]) -> None:
+    """Try again where it met with the transactions of processes that serve, and gave way to them."""
+    for _ in range(_TRIES):
+        try:
+            return await apply()
+        except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError):
+            await asyncio.sleep(_PAUSE)
+    await apply()
 
 
 async def _schema(connection: Any) -> citus.Schema:
@@ -110,6 +125,8 @@ async def _applied(connection: Any) -> tuple[int, int]:
 
 async def _apply(connection: Any, step: Migration, at: int, *, distributed: bool) -> None:
     async with connection.transaction():
+        # Whoever comes after it waits behind it, so it must not wait for long itself.
+        await connection.execute(f"SET LOCAL lock_timeout = '{_WAIT}'")
         await connection.execute(translation(JOURNAL))
         if distributed:  # tables come into being without foreign keys, and get them with their place
             await connection.execute("SET LOCAL citus.multi_shard_modify_mode TO 'sequential'")

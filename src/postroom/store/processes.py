@@ -62,16 +62,11 @@ async def release_series(tx: Transaction, holders: Collection[str]) -> None:
     await tx.execute_many("release_series", [(holder,) for holder in holders])
 
 
-async def renew(tx: Transaction, process: str, until: int) -> bool:
-    """The process serves until the time `until`, ms; False where it is new, or was taken for dead.
-
-    Then it holds no slots any more.
-    """
-    if await tx.fetch("renew_process", process, until):
-        return True
-    await tx.execute("release_slots", process)
-    await tx.execute("add_process", process, until)
-    return False
+async def renew(tx: Transaction, process: str, until: int) -> None:
+    """The process serves until the time `until`, ms; one that was taken for dead has lost its slots."""
+    if not await tx.fetch("renew_process", process, until):
+        await tx.execute("release_slots", process)
+        await tx.execute("add_process", process, until)
 
 
 async def leave(tx: Transaction, process: str) -> None:
@@ -84,6 +79,11 @@ async def living(tx: Transaction, now: int) -> list[str]:
     """The ids of the processes that serve, in order; those whose time has passed are removed."""
     await tx.execute("delete_dead_processes", now)
     return [holder for (holder,) in await tx.fetch("list_processes")]
+
+
+async def hold_slots(tx: Transaction) -> None:
+    """Nobody else takes slots before the commit."""
+    await tx.fetch("hold_slots")
 
 
 async def slots(reader: Reader) -> list[str | None]:

@@ -45,9 +45,11 @@ SELECT id FROM processes ORDER BY id;
 -- list_slots: who holds which
 SELECT slot, holder FROM slots ORDER BY slot;
 
--- take_slot: a row while it is still nobody's, or the same dead one's
-UPDATE slots SET holder = $2 WHERE slot = $1 AND holder IS NOT DISTINCT FROM $3
-AND (holder IS NULL OR holder NOT IN (SELECT id FROM processes)) RETURNING slot;
+-- hold_slots: nobody else takes any before the commit
+SELECT slot FROM slots WHERE slot = 0;
+
+-- take_slot: a row while it is still whose it was; null is nobody's
+UPDATE slots SET holder = $2 WHERE slot = $1 AND holder IS NOT DISTINCT FROM $3 RETURNING slot;
 
 -- release_slot: for others to take
 UPDATE slots SET holder = NULL WHERE slot = $1 AND holder = $2;
