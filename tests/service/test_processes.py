@@ -438,3 +438,21 @@ async def test_everything_at_once(two: Two, seed: int) -> None:
         await two.check()
     await two.here.hub.queues.delete(two.here.org_id, other.id)
     await two.check()
+
+
+async def test_events_come_in_order_although_commits_do_not(postgresql_home: PostgresHome) -> None:
+    """Whoever goes on from the last event it saw misses none that was begun before it and is done after."""
+    async with opened(postgresql_home) as one, opened(postgresql_home) as other:
+        here = await place(one)
+        elsewhere = await other.queues.create(here.org_id, "elsewhere")
+        with beside(postgresql_home) as third:
+            third.execute("BEGIN")
+            third.execute("SELECT 1 FROM queues WHERE id = $1 FOR UPDATE", (here.queue_id,))
+            slow = asyncio.create_task(here.send())
+            await blocked(postgresql_home, "FOR KEY SHARE")
+            quick = await other.messages.accept(here.org_id, elsewhere.id, "quick")
+            assert await other.statistics.events(here.org_id, "messages", None, 10) == []
+            third.execute("COMMIT")
+        late = await slow
+        events = await other.statistics.events(here.org_id, "messages", None, 10)
+    assert [event.message.id for event in events if event.message] == [late, quick]

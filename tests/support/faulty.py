@@ -51,6 +51,11 @@ class Faulty:
         self._pass()
         return await self._database.version()
 
+    async def settled(self) -> int | None:
+        """As the database does, unless it is the one that fails."""
+        self._pass()
+        return await self._database.settled()
+
     async def now(self) -> int:
         """As the database does, unless it is the one that fails."""
         self._pass()

@@ -83,6 +83,10 @@ class Holding:
         """As the database does."""
         return await self._database.version()
 
+    async def settled(self) -> int | None:
+        """As the database does."""
+        return await self._database.settled()
+
     async def now(self) -> int:
         """As the database does."""
         return await self._database.now()

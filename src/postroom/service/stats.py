@@ -1,5 +1,6 @@
 """What happened to an organization's messages lately."""
 
+import asyncio
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from postroom.store import usage as usage_store
 from postroom.store.database import Database
 
 MOST_KEPT = 10_000
+_PAUSES = (0.002, 0.002, 0)  # seconds
 QUARTER = 15 * MINUTE  # in every time zone of today, midnight is on a quarter of an hour
 
 
@@ -97,11 +99,21 @@ class Statistics:
         return Stats(*totals), until
 
     async def events(self, org_id: str, group: str, after: str | None, limit: int) -> list[Event]:
-        """At most `limit` events of a group (a key of `GROUPS`) after an id, oldest first, 24 hours back."""
+        """At most `limit` events of a group (a key of `GROUPS`) after an id, oldest first, 24 hours back.
+
+        None that is listed later comes before one that is listed now.
+        """
         oldest = ids.lowest(self._clock() - DAY)
         after = oldest if after is None else max(after, oldest)
-        found = await usage_store.events_after(self._database.apart, org_id, after, GROUPS[group], limit)
-        return [_event(*each) for each in found]
+        for pause in _PAUSES:
+            settled = await self._database.settled()
+            found = await usage_store.events_after(self._database.apart, org_id, after, GROUPS[group], limit)
+            events = [_event(*each) for each in found]
+            listed = [event for event in events if settled is None or event.stored_at < settled]
+            if len(listed) == len(events):
+                break
+            await asyncio.sleep(pause)  # what was just written is settled in the next millisecond
+        return listed
 
 
 def _event(event: UsageEvent, queue_name: str | None, listener_name: str | None) -> Event:

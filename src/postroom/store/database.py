@@ -87,6 +87,12 @@ class Database(Reader, Protocol):
     async def version(self) -> int | None:
         """A number that changes when another process writes; None where others write all the time."""
 
+    async def settled(self) -> int | None:
+        """All that bears an earlier time than this, ms, can be read by now; None where that is so of all.
+
+        A transaction bears the time of its beginning, and one that began later may be done before it.
+        """
+
     async def now(self) -> int:
         """The time, ms, that all processes on this database have in common."""
 

@@ -32,6 +32,11 @@ _SETTINGS = {
     "enable_seqscan": "off",
 }
 _NEVER = 10**12
+# Under another name, as nobody is to wait for one that only reads; see `settled_time`.
+_AT_LEISURE = (
+    "SET LOCAL application_name = 'postroom-reads'; SET LOCAL statement_timeout = 0;"
+    " SET LOCAL enable_seqscan = on"
+)
 Connection = Any  # asyncpg has no types
 Columns = list[tuple[Value, ...]]
 
@@ -249,13 +254,18 @@ class PostgresDatabase:
 
         async def attempt(connection: Connection) -> T:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on")
+                await connection.execute(_AT_LEISURE)
                 return await body(PostgresTransaction(connection, self._statements, _AS_LONG_AS_IT_TAKES))
 
         return await self._again(attempt)
 
     async def version(self) -> None:
         """It cannot be told whether somebody else wrote: somebody always does."""
+
+    async def settled(self) -> int:
+        """When the oldest transaction under way began, ms, or else now."""
+        ((at,),) = await self.fetch("settled_time")
+        return cast(int, at)
 
     async def now(self) -> int:
         """The server's time, ms, by which all processes go."""

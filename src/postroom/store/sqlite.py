@@ -162,6 +162,9 @@ class SqliteDatabase:
             self._asked_at = now
         return self._version
 
+    async def settled(self) -> None:
+        """Transactions come one after another."""
+
     async def now(self) -> int:
         """The time of the machine, which all processes on a file share."""
         return system_clock()

@@ -4,5 +4,10 @@ SELECT 1 FROM series WHERE number = $1 AND holder = $2 FOR SHARE;
 -- hold_slots: nobody else takes any before the commit
 SELECT slot FROM slots WHERE slot = 0 FOR UPDATE;
 
+-- settled_time: what was or will be written with an earlier time than this, ms, is there by now
+SELECT CAST(floor(extract(epoch FROM least(clock_timestamp(), min(xact_start))) * 1000) AS BIGINT)
+FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'postroom' AND state <> 'idle' AND pid <> pg_backend_pid();
+
 -- database_time: now, in ms
 SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT);
