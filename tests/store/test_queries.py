@@ -38,7 +38,7 @@ LOCKING: Final = {
     "hold_series",
     "hold_slots",
 }
-ONLY_POSTGRES: Final = {"database_time"}
+ONLY_POSTGRES: Final = {"database_time", "settled_time"}
 # Their number of an attempt, or of bytes, is compared with one of 32 bits.
 NARROW: Final = {"retry_delivery", "end_delivery", "due_deliveries"}
 RUNS: Final = {"fetch", "fetch_many", "execute", "execute_many"}
