@@ -22,12 +22,12 @@ ON_BOTH = pytest.mark.databases("sqlite", "postgresql")
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test, or each of a module's, runs once on each kind of database that its mark names."""
     marker = metafunc.definition.get_closest_marker("databases")
-    if marker is not None and "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", marker.args, indirect=True, scope="module")
+    if marker is not None and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", marker.args, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
-def kind(request: pytest.FixtureRequest) -> Kind:
+def database_kind(request: pytest.FixtureRequest) -> Kind:
     """The kind of database that the test runs on."""
     kind: Kind = getattr(request, "param", "sqlite")
     return kind
@@ -48,9 +48,11 @@ def furnished_database(postgres: Server) -> tuple[str, Organization]:
 
 
 @pytest.fixture(scope="module")
-def organization(kind: Kind, request: pytest.FixtureRequest) -> Organization:
+def organization(database_kind: Kind, request: pytest.FixtureRequest) -> Organization:
     """The organization in every copy."""
-    made = request.getfixturevalue("furnished_directory" if kind == "sqlite" else "furnished_database")
+    made = request.getfixturevalue(
+        "furnished_directory" if database_kind == "sqlite" else "furnished_database"
+    )
     organization: Organization = made[1]
     return organization
 
@@ -70,9 +72,9 @@ def database(postgres: Server, furnished_database: tuple[str, Organization]) -> 
 
 
 @pytest.fixture
-def place(kind: Kind, request: pytest.FixtureRequest) -> Place:
+def place(database_kind: Kind, request: pytest.FixtureRequest) -> Place:
     """A data directory or database of the test's own, with the organization."""
-    found: Place = request.getfixturevalue("data" if kind == "sqlite" else "database")
+    found: Place = request.getfixturevalue("data" if database_kind == "sqlite" else "database")
     return found
 
 
@@ -91,11 +93,11 @@ def start(place: Place, tmp_path: Path) -> Iterator[Make]:
 
 @pytest.fixture(scope="module")
 def server(
-    kind: Kind, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    database_kind: Kind, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Postroom]:
     """A server that the tests of one module share; each makes its own queues."""
     folder = tmp_path_factory.mktemp("shared")
-    if kind == "sqlite":
+    if database_kind == "sqlite":
         template, _ = request.getfixturevalue("furnished_directory")
         with Postroom(Path(shutil.copytree(template, folder / "data"))) as running:
             yield running

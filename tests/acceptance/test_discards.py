@@ -18,11 +18,11 @@ from tests.acceptance.client import (
     send_many,
     stats,
 )
-from tests.acceptance.conftest import Make
+from tests.acceptance.conftest import ON_BOTH, Make
 from tests.acceptance.house import Organization, Postroom, audit
 from tests.acceptance.receiver import Receiver, answer, held
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, ON_BOTH]
 
 # The second attempt is due soon, the third never within a test.
 SLOW = {"schedule": "0,0.3,600"}

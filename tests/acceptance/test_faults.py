@@ -37,10 +37,10 @@ async def loaded(server: Postroom, organization: Organization, queue: Queue, kil
 
 @pytest.mark.timeout(300)
 async def test_killed_under_load(
-    start: Make, kind: Kind, organization: Organization, receiver: Receiver
+    start: Make, database_kind: Kind, organization: Organization, receiver: Receiver
 ) -> None:
     """kill -9, again and again: all that was accepted is stored and delivered; little is repeated."""
-    server, moments, rounds = start(SETTINGS), random.Random(20), ROUNDS[kind]
+    server, moments, rounds = start(SETTINGS), random.Random(20), ROUNDS[database_kind]
     async with Client(server.url, organization.key) as client:
         queue, listeners = await furnish(client, receiver)
     accepted: list[str] = []

@@ -18,7 +18,7 @@ from tests.acceptance.client import (
     state,
     stats,
 )
-from tests.acceptance.conftest import Make
+from tests.acceptance.conftest import ON_BOTH, Make
 from tests.acceptance.house import Organization, audit, until
 from tests.acceptance.receiver import Receiver, answer
 
@@ -33,6 +33,7 @@ async def stored(client: Client, queue: Queue) -> list[str]:
     return [message["id"] for message in (await client.get(queue.messages))["messages"]]
 
 
+@ON_BOTH
 async def test_messages_are_swept_once_nobody_waits_for_them(
     start: Make, organization: Organization, receiver: Receiver
 ) -> None:

@@ -231,9 +231,6 @@ async def one_round(
     return [message for load in loads.values() for message in load.accepted]
 
 
-@pytest.mark.xfail(
-    reason="of two commits under way at once, the one that comes second may have the lower ids"
-)
 async def test_a_follower_misses_nothing(start: Make, organization: Organization, receiver: Receiver) -> None:
     """Who asks again and again for what came after the last event that he saw, gets all of all processes."""
     servers = [start(LOADED), start(LOADED)]

@@ -23,7 +23,9 @@ async def refused(client: Client, method: str, path: str, body: object = None) -
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_writing_while_the_database_is_held(client: Client, server: Postroom, kind: Kind) -> None:
+async def test_writing_while_the_database_is_held(
+    client: Client, server: Postroom, database_kind: Kind
+) -> None:
     """A write is answered with 503 and Retry-After; nothing is changed; reading goes on."""
     queue = await make_queue(client)
     before = await everything(client)
@@ -32,7 +34,7 @@ async def test_writing_while_the_database_is_held(client: Client, server: Postro
             group.create_task(refused(client, "POST", queue.messages, {"data": "hello"}))
             group.create_task(refused(client, "DELETE", queue.path))
             # On a server each waits for the lock, but not for all the others before it.
-            for _ in range(20 if kind == "postgresql" else 0):
+            for _ in range(20 if database_kind == "postgresql" else 0):
                 group.create_task(refused(client, "POST", "/queues", {"name": "busy"}))
         assert await everything(client) == before
     assert await everything(client) == before

@@ -9,7 +9,6 @@ from operator import eq
 
 from postroom.domain.clock import SECOND
 from postroom.domain.listener import SLOTS, Counts, Listener
-from postroom.domain.retry import Policy
 from postroom.service.hub import Hub
 from postroom.workers.courier import Courier
 from postroom.workers.deliver import Deliver
@@ -19,10 +18,10 @@ from postroom.workers.transport import Transport
 from postroom.workers.watch import Watch
 from tests.acceptance.house import DEADLINE, until
 from tests.support.home import Home, PostgresHome
-from tests.support.hub import STEADY, Place, beside, execute, opened, rows
+from tests.support.hub import Place, beside, execute, opened, rows
 
 LOOPBACK = ("127.0.0.0/8",)
-LEASE = 1.0  # seconds
+LEASE = 60.0  # seconds: longer than any test, so that whatever happens is not owed to its end
 WATCH_EVERY = 0.02  # seconds; it searches at every twentieth look
 
 
@@ -145,11 +144,10 @@ async def _keep_no_time() -> None:
 class Crew:
     """Processes that share a database, and come and go; each is awaited by `tasks`."""
 
-    def __init__(self, home: PostgresHome, tasks: asyncio.TaskGroup, watching: bool, policy: Policy) -> None:
+    def __init__(self, home: PostgresHome, tasks: asyncio.TaskGroup, watching: bool) -> None:
         self._home = home
         self._tasks = tasks
         self._watching = watching
-        self._policy = policy
         self.peers: list[Peer] = []
 
     async def join(
@@ -160,7 +158,7 @@ class Crew:
 
         async def live() -> None:
             way, ms = home or self._home, round(lease * SECOND)
-            async with opened(way, lease=ms, policy=self._policy) as hub, transport() as requests:
+            async with opened(way, lease=ms) as hub, transport() as requests:
                 peer = Peer(hub, requests, lease, per_listener)
                 begun.set_result(peer)
                 await peer.work(self._watching)
@@ -188,33 +186,26 @@ class Crew:
         """Wait until the slots are shared: each has its part, and all are held."""
 
         async def parts() -> list[int]:
-            self.hold_no_slot_together()
+            held = [slot for peer in self.peers for slot in peer.held]
+            assert len(set(held)) == len(held), "two deliver for the same slot"
+            self.hurry()
             return sorted(len(peer.held) for peer in self.peers)
 
         most, rest = divmod(SLOTS, len(self.peers))
         wanted = [most] * (len(self.peers) - rest) + [most + 1] * rest
         await until(parts, partial(eq, wanted))
 
-    def hold_no_slot_together(self) -> None:
-        """At no moment do two deliver for the same slot."""
-        held = [slot for peer in self.peers for slot in peer.held]
-        assert len(set(held)) == len(held)
-
-    def owner(self, listener: Listener) -> Peer:
-        """Who delivers to a listener."""
-        (found,) = (peer for peer in self.peers if peer.deliver.holds(listener.id))
-        return found
-
-    def other(self, listener: Listener) -> Peer:
-        """Somebody who does not."""
-        return next(peer for peer in self.peers if not peer.deliver.holds(listener.id))
+    def hurry(self) -> None:
+        """Have the next beat of each now."""
+        for peer in self.peers:
+            peer.member.look()
 
 
 @asynccontextmanager
-async def crew(home: PostgresHome, *, watching: bool = True, policy: Policy = STEADY) -> AsyncIterator[Crew]:
+async def crew(home: PostgresHome, *, watching: bool = True) -> AsyncIterator[Crew]:
     """Processes that come and go; those that are there at the end of the block are killed."""
     async with asyncio.TaskGroup() as tasks:
-        found = Crew(home, tasks, watching, policy)
+        found = Crew(home, tasks, watching)
         try:
             yield found
         finally:

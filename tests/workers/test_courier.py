@@ -27,7 +27,6 @@ from tests.support.workers import Crew, Peer, crew, reached, running, transport
 
 pytestmark = pytest.mark.anyio
 
-LONG = 60.0  # seconds
 OWED = Owed("message", 0)
 SAY = "SELECT CAST(pg_notify('postroom', $1) AS TEXT)"
 Key = tuple[str, str]
@@ -252,7 +251,7 @@ async def test_after_its_connection_was_cut_it_looks_everywhere(postgresql_home:
         async with crew(postgresql_home, watching=False) as peers, Receiver() as receiver:
             elsewhere = await peers.join()
             await peers.share()
-            owner = await peers.join(postgresql_home.through(proxy.port), lease=LONG)
+            owner = await peers.join(postgresql_home.through(proxy.port))
             await peers.share()
             here = await place(elsewhere.hub)
             listener = await listener_of(owner, here, receiver.url("/old"))

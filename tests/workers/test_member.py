@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 from operator import eq
@@ -11,6 +12,7 @@ import structlog
 
 from postroom.domain.clock import SECOND, system_clock
 from postroom.domain.listener import EVERY_SLOT, Counts, Listener
+from postroom.workers.member import BEATS
 from tests.acceptance.house import until
 from tests.acceptance.receiver import Receiver, held
 from tests.support.clock import MovingClock
@@ -18,14 +20,15 @@ from tests.support.home import PostgresHome
 from tests.support.hub import Place, beside, opened, place, rows
 from tests.support.postgres import HOST
 from tests.support.proxy import Proxy
-from tests.support.workers import Peer, crew, reached, unwritable
+from tests.support.workers import LEASE, Crew, Peer, crew, reached, unwritable
 
 pytestmark = pytest.mark.anyio
 
 NOTHING = frozenset[int]()
 HALF = 128
-LONG = 60.0  # seconds: a lease whose beats are twelve seconds apart
-AT_ONCE = 6.0  # seconds: before the next of them
+SHORT = 1.0  # seconds: a lease that is to end
+BRISK = 5.0  # seconds: a lease with a beat each second
+AT_ONCE = LEASE / BEATS / 2  # seconds: before the next beat of the others
 Arrivals = Counter[tuple[str, str]]
 
 
@@ -40,7 +43,7 @@ def arrivals(receiver: Receiver, count: int) -> Arrivals:
     return Counter((got.message_id, got.headers["postroom-listener"]) for got in all_of_them)
 
 
-async def all_reached(here: Place, listeners: list[Listener], wanted: Counts) -> None:
+async def all_reached(here: Place, listeners: Iterable[Listener], wanted: Counts) -> None:
     """Wait until this has become of the deliveries of each."""
     for listener in listeners:
         await reached(here, listener, wanted)
@@ -48,6 +51,12 @@ async def all_reached(here: Place, listeners: list[Listener], wanted: Counts) ->
 
 async def slots(peer: Peer) -> frozenset[int]:
     """What it delivers for."""
+    return peer.held
+
+
+async def hurried(peers: Crew, peer: Peer) -> frozenset[int]:
+    """The same, where nobody waits for its next beat."""
+    peers.hurry()
     return peer.held
 
 
@@ -96,9 +105,9 @@ async def test_one_process_has_all(postgresql_home: PostgresHome) -> None:
 async def test_whoever_joins_gets_its_part(postgresql_home: PostgresHome) -> None:
     """Those who have too much give it up at their next beat, and the new one is told."""
     async with crew(postgresql_home) as peers:
-        await peers.join()
+        await peers.join(lease=BRISK)
         await peers.share()
-        new = await peers.join(lease=LONG)
+        new = await peers.join()
         await until(partial(slots, new), lambda found: len(found) == HALF, AT_ONCE)
         await peers.share()
 
@@ -145,9 +154,7 @@ async def test_many_that_begin_at_once(postgresql_home: PostgresHome) -> None:
 async def test_whoever_leaves_hands_over_at_once(postgresql_home: PostgresHome) -> None:
     """The others need not wait for their next beat."""
     async with crew(postgresql_home) as peers:
-        leaving = await peers.join()
-        await peers.share()
-        staying = await peers.join(lease=LONG)
+        leaving, staying = await peers.join(), await peers.join()
         await peers.share()
         await peers.leave(leaving)
         await until(partial(slots, staying), partial(eq, EVERY_SLOT), AT_ONCE)
@@ -156,7 +163,7 @@ async def test_whoever_leaves_hands_over_at_once(postgresql_home: PostgresHome) 
 async def test_the_slots_of_a_dead_one_move_when_its_lease_ends(postgresql_home: PostgresHome) -> None:
     """Not before, as it might only be slow."""
     async with crew(postgresql_home) as peers:
-        dying, staying = await peers.join(), await peers.join()
+        dying, staying = await peers.join(lease=2 * SHORT), await peers.join(lease=BRISK)
         await peers.share()
         await peers.die(dying)
         own = dying.hub.membership.own
@@ -168,7 +175,7 @@ async def test_the_slots_of_a_dead_one_move_when_its_lease_ends(postgresql_home:
 async def test_whoever_cannot_renew_in_time_stops_delivering(postgresql_home: PostgresHome) -> None:
     """Others may have its slots by then; when it can, it goes on where it was."""
     async with crew(postgresql_home) as peers, Receiver() as receiver:
-        peer = await peers.join()
+        peer = await peers.join(lease=SHORT)
         await peers.share()
         here = await place(peer.hub)
         listener = await here.listener(receiver.url("/0"))
@@ -194,7 +201,7 @@ async def test_nothing_is_repeated_when_the_lease_is_lost_and_regained(
 ) -> None:
     """What was under way goes on, and its outcome is written when the database takes it."""
     async with crew(postgresql_home) as peers, Receiver() as receiver:
-        peer = await peers.join(per_listener=1)
+        peer = await peers.join(lease=SHORT, per_listener=1)
         await peers.share()
         here, gate = await place(peer.hub), asyncio.Event()
         listener = await here.listener(receiver.on("/0", held(gate)))
@@ -226,7 +233,7 @@ async def test_one_that_hangs_holds_up_its_own_slot_only(postgresql_home: Postgr
         stuck = await here.send()
         await receiver.received("/0")
         new = await peers.join()
-        await until(partial(slots, new), lambda found: len(found) == HALF - 1)
+        await until(partial(hurried, peers, new), lambda found: len(found) == HALF - 1)
         assert hanging.slot not in old.held | new.held
         sent = await there.send_many(3)
         await reached(there, healthy, Counts(3, 3))
@@ -248,7 +255,7 @@ async def test_what_was_to_be_given_up_is_kept_when_the_other_leaves(postgresql_
         sent = await here.send_many(20)
         await receiver.received("/0", 16)
         new = await peers.join()
-        await until(partial(slots, new), lambda found: len(found) == HALF - 1)
+        await until(partial(hurried, peers, new), lambda found: len(found) == HALF - 1)
         await peers.leave(new)
         await peers.share()
         gate.set()
@@ -303,7 +310,7 @@ async def test_what_was_under_way_is_repeated_when_somebody_dies(postgresql_home
     """Each message arrives; what the dead one had under way arrives a second time, and nothing else does."""
     settled = "SELECT message_id, listener_id FROM deliveries WHERE state = 1"
     async with crew(postgresql_home) as peers, Receiver() as receiver, asyncio.TaskGroup() as tasks:
-        staying, dying = await peers.join(), await peers.join()
+        staying, dying = await peers.join(), await peers.join(lease=3 * SHORT)
         await peers.share()
         here = await place(staying.hub)
         listeners = await listeners_of(here, receiver, 12)
@@ -327,25 +334,25 @@ async def test_a_process_that_is_cut_off(postgresql_home: PostgresHome) -> None:
     """Another one takes over, also what was under way; and it joins again when it can: nothing is stuck."""
     with Proxy(HOST, postgresql_home.server.port) as proxy:
         async with crew(postgresql_home) as peers, Receiver() as receiver:
-            staying, cut = await peers.join(), await peers.join(postgresql_home.through(proxy.port))
+            staying = await peers.join()
+            cut = await peers.join(postgresql_home.through(proxy.port), lease=3 * SHORT)
             await peers.share()
             here, gate = await place(staying.hub), asyncio.Event()
             listeners = await listeners_of(here, receiver, 16)
-            (slow,) = [listener for listener in listeners if cut.deliver.holds(listener.id)][:1]
+            slow = next(listener for listener in listeners if cut.deliver.holds(listener.id))
             receiver.on(path := f"/{listeners.index(slow)}", held(gate))
-            others = [listener for listener in listeners if listener is not slow]
             first = await here.send()
             await receiver.received(path)
-            await all_reached(here, others, Counts(1, 1))
+            await all_reached(here, {*listeners} - {slow}, Counts(1, 1))
             proxy.cut()
-            await until(partial(slots, cut), partial(eq, NOTHING))
             second = await here.send()
+            await until(partial(hurried, peers, staying), lambda found: found == EVERY_SLOT and not cut.held)
             await receiver.received(path, 3)
             gate.set()
             await all_reached(here, listeners, Counts(2, 2))
             proxy.heal()
             await peers.share()
-            third = await cut.at(here).send()
+            sent = [first, second, await cut.at(here).send()]
             await all_reached(here, listeners, Counts(3, 3))
-            once = {(m, listener.id): 1 for m in (first, second, third) for listener in listeners}
+            once = {(m, listener.id): 1 for m in sent for listener in listeners}
             assert arrivals(receiver, 16) == once | {(first, slow.id): 2}

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from postroom.store.trouble import translated
+from postroom.store.trouble import FAILURES, translated
 
 NAME = "postroom"
 MOST_BYTES = 7_900  # PostgreSQL takes less than 8000
@@ -57,5 +57,5 @@ class PostgresChannel:
         """Tell every process, this one too; dropped while there is no connection."""
         async with self._turn:
             if self._connection is not None:
-                with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                with suppress(*FAILURES):
                     await self._connection.execute("SELECT pg_notify($1, $2)", NAME, text)

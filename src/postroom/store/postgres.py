@@ -14,7 +14,7 @@ from postroom.store import queries
 from postroom.store.batches import batched, joined, table_of_insert
 from postroom.store.channel import PostgresChannel
 from postroom.store.database import NotMet, Reader, Row, T, Transaction, Value
-from postroom.store.trouble import explained, is_lost, passes, translated
+from postroom.store.trouble import FAILURES, explained, is_lost, passes, translated
 
 ACQUIRE_WITHIN = 3.0  # seconds
 CONNECT_WITHIN = 3.0
@@ -277,7 +277,7 @@ class PostgresDatabase:
         try:
             async with asyncio.timeout(ACQUIRE_WITHIN):
                 await self._pool.close()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except FAILURES:
             self._pool.terminate()
 
     async def _again(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
@@ -310,7 +310,7 @@ class PostgresDatabase:
 
 
 async def _roll_back(connection: Connection) -> None:
-    with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    with suppress(*FAILURES):
         await connection.execute("ROLLBACK")
 
 

@@ -13,6 +13,8 @@ _RACES = {"40001", "40P01", "23505", "23503"}
 # A server that is going down, coming up, or has become a standby.
 _CHANGING = {"57P01", "57P02", "57P03", "25006"}
 _LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.InternalClientError)
+# All that asyncpg raises where it is used as it should be.
+FAILURES = (TimeoutError, asyncpg.PostgresError, *_LOST)
 _OURS = (asyncpg.DataError, asyncpg.exceptions.ClientConfigurationError)
 _FULL = "53100"
 _UNUSABLE = {
