@@ -5,6 +5,7 @@ import gc
 import secrets
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from postroom.dashboard.pages import pages
-from postroom.domain.clock import DAY, MINUTE, SECOND, HeldClock, SharedClock, system_clock
+from postroom.domain.clock import DAY, MINUTE, SECOND, Clock, HeldClock, SharedClock, system_clock
 from postroom.domain.errors import NotFound, StoreError, Unavailable
 from postroom.domain.listener import EVERY_SLOT
 from postroom.domain.retry import Policy
@@ -222,8 +223,10 @@ async def opened(settings: Settings, *, serves: bool) -> AsyncIterator[Opened]:
     database = await drivers.open_database(settings.address, settings.database_connections)
     try:
         await copies.refuse_unfinished(database)
-        clock = SharedClock()
-        keep_time = partial(_keep_time, database, clock)
+        # Beside others, a step of this machine's clock must not be one of its work.
+        own = system_clock if database.channel is None else _steady
+        clock = SharedClock(own)
+        keep_time = partial(_keep_time, database, clock, own)
         await keep_time()
         policy = Policy(tuple(_ms(wait) for wait in settings.schedule), settings.jitter)
         who = _who(database, serves=serves, lease=_ms(settings.lease_time))
@@ -247,11 +250,16 @@ def _who(database: Database, *, serves: bool, lease: int) -> tuple[str, int]:
     return f"server-{secrets.token_hex(8)}", lease
 
 
-async def _keep_time(database: Database, clock: SharedClock) -> None:
+async def _keep_time(database: Database, clock: SharedClock, own: Clock) -> None:
     if database.channel is not None:
-        before = system_clock()
+        before = own()
         shared = await database.now()
-        clock.set(shared, before, system_clock())
+        clock.set(shared, before, own())
+
+
+def _steady() -> int:
+    """Milliseconds since some moment, whatever is done to the machine's clock."""
+    return time.monotonic_ns() // 1_000_000
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def system_clock() -> int:
 
 
 class SharedClock:
-    """The system's clock, set by one that several machines have in common."""
+    """A clock of this machine, set by one that several machines have in common."""
 
     def __init__(self, clock: Clock = system_clock) -> None:
         self._clock = clock
@@ -27,8 +27,8 @@ class SharedClock:
         return self._clock() + self._ahead
 
     def set(self, shared: int, before: int, after: int) -> None:
-        """The common clock showed `shared`, ms, at some moment between two times of the system's clock."""
-        self._ahead = shared - (before + after) // 2
+        """The common clock showed `shared`, ms, at some moment between two times of this one."""
+        self._ahead = min(max(self._ahead, shared - after), shared - before)
 
 
 class HeldClock:
