@@ -27,8 +27,13 @@ class SharedClock:
         return self._clock() + self._ahead
 
     def set(self, shared: int, before: int, after: int) -> None:
-        """The common clock showed `shared`, ms, at some moment between two times of this one."""
-        self._ahead = min(max(self._ahead, shared - after), shared - before)
+        """The common clock showed `shared`, ms, at some moment between two times of this one.
+
+        Of what may be, the latest is taken: behind the common clock, something could be stamped with a time
+        before its transaction began.
+        """
+        if not shared - after <= self._ahead <= shared - before:
+            self._ahead = shared - before
 
 
 class HeldClock:

@@ -14,7 +14,7 @@ from postroom.store import usage as usage_store
 from postroom.store.database import Database
 
 MOST_KEPT = 10_000
-_PAUSES = (0.002, 0.002, 0)  # seconds
+_PAUSES = (0.003, 0.006, 0.012, 0.024, 0)  # seconds
 QUARTER = 15 * MINUTE  # in every time zone of today, midnight is on a quarter of an hour
 
 
@@ -105,14 +105,15 @@ class Statistics:
         """
         oldest = ids.lowest(self._clock() - DAY)
         after = oldest if after is None else max(after, oldest)
+        now = self._clock()
         for pause in _PAUSES:
             settled = await self._database.settled()
             found = await usage_store.events_after(self._database.apart, org_id, after, GROUPS[group], limit)
             events = [_event(*each) for each in found]
             listed = [event for event in events if settled is None or event.stored_at < settled]
-            if len(listed) == len(events):
+            if settled is None or settled > now or len(listed) == len(events):
                 break
-            await asyncio.sleep(pause)  # what was just written is settled in the next millisecond
+            await asyncio.sleep(pause)  # what was just written is settled in the next milliseconds
         return listed
 
 

@@ -30,6 +30,8 @@ _SETTINGS = {
     "jit": "off",
     # Every statement is written for an index; a plan made while a table was new would be kept for long.
     "enable_seqscan": "off",
+    # Those of what goes together into many tables take longer to make than to run.
+    "plan_cache_mode": "force_generic_plan",
 }
 _NEVER = 10**12
 # Under another name, as nobody is to wait for one that only reads; see `settled_time`.

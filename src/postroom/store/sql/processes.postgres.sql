@@ -4,8 +4,8 @@ SELECT 1 FROM series WHERE number = $1 AND holder = $2 FOR SHARE;
 -- hold_slots: nobody else takes any before the commit
 SELECT slot FROM slots WHERE slot = 0 FOR UPDATE;
 
--- settled_time: what was or will be written with an earlier time than this, ms, is there by now
-SELECT CAST(floor(extract(epoch FROM least(clock_timestamp(), min(xact_start))) * 1000) AS BIGINT)
+-- settled_time: what was or will be written with an earlier time than this, ms, is there by now; clocks are rounded
+SELECT CAST(floor(extract(epoch FROM least(clock_timestamp(), min(xact_start))) * 1000) AS BIGINT) - 2
 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'postroom' AND state <> 'idle' AND pid <> pg_backend_pid();
 
