@@ -28,6 +28,7 @@ from postroom.store.database import Database
 from postroom.store.steps import Migration
 from postroom.workers.courier import Courier
 from postroom.workers.deliver import Deliver
+from postroom.workers.fold import Fold
 from postroom.workers.member import Member
 from postroom.workers.probe import Probe
 from postroom.workers.sweep import Sweep
@@ -35,7 +36,7 @@ from postroom.workers.transport import Transport
 from postroom.workers.watch import Watch
 
 _READY_KEPT = SECOND
-_SWEEPER = 0  # whoever holds this slot sweeps
+_SWEEPER = 0  # whoever holds this slot sweeps, and folds
 _FLUSHERS = 2
 _COMMAND_LEASE = MINUTE
 _FOR_GOOD = 36_500 * DAY
@@ -64,7 +65,8 @@ class Process:
         self._sharing = _sharing(settings, opened, self._deliver, watch)
         self._loops = [watch, *self._sharing, *_loops(settings, hub, transports[1], self._deliver)]
         timeout = settings.request_timeout
-        site = Site(hub, self.ready, settings.body_limit, timeout, settings.public_url)
+        shown = settings.public_url, settings.analytics_encoding
+        site = Site(hub, self.ready, settings.body_limit, timeout, *shown)
         self._server = Server(App(site, others=pages()), bound, timeout, settings.stop_timeout)
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -129,13 +131,18 @@ def _sharing(
     return courier, member
 
 
-def _loops(settings: Settings, hub: Hub, probing: Transport, deliver: Deliver) -> tuple[Probe, Sweep]:
+def _loops(settings: Settings, hub: Hub, probing: Transport, deliver: Deliver) -> tuple[Probe, Sweep, Fold]:
     pauses = _ms(settings.liveness_interval_busy), _ms(settings.liveness_interval_idle)
     ages = round(settings.message_retention * DAY), round(settings.event_retention * DAY)
     retention = Retention(hub.ledger, hub.database, hub.clock, *ages)
+
+    def alone() -> bool:
+        return _SWEEPER in deliver.held
+
     return (
         Probe(hub.probes, probing, hub.clock, *pauses, deliver.holds),
-        Sweep(retention, hub.api_keys, settings.sweep_interval, lambda: _SWEEPER in deliver.held),
+        Sweep(retention, hub.api_keys, settings.sweep_interval, alone),
+        Fold(hub.folding, settings.fold_interval, alone),
     )
 
 

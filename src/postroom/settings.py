@@ -155,6 +155,10 @@ class Settings(BaseModel):
     liveness_timeout: Span = Field(
         10, description="Seconds until a liveness probe that is not answered has failed."
     )
+    analytics_encoding: Literal["array", "string"] = Field(
+        "array",
+        description="How daily totals show lists where neither the request nor its key says: array or string.",
+    )
     message_retention: Days = Field(
         30, description="Days for which a message is kept after its last delivery has ended."
     )
@@ -164,6 +168,9 @@ class Settings(BaseModel):
     )
     sweep_interval: Span = Field(
         60, description="Seconds between two sweeps of what has outlived its retention."
+    )
+    fold_interval: Span = Field(
+        default=5, description="Seconds between two looks for past days whose activity has changed.", gt=0
     )
     lease_time: Annotated[Number, Field(ge=1, le=_LONGEST)] = Field(
         10, description="Seconds after which the work of a process that no longer answers moves to others."

@@ -10,6 +10,8 @@ from postroom.service.api_keys import ApiKeys
 from postroom.service.audit import Audit
 from postroom.service.deliveries import Deliveries
 from postroom.service.directory import Directory
+from postroom.service.folding import Folding
+from postroom.service.intake import Intake
 from postroom.service.ledger import Ledger
 from postroom.service.listeners import Listeners
 from postroom.service.liveness import Probes
@@ -55,6 +57,8 @@ class Hub:
         self.probes = Probes(self.ledger, database, self.outbox, clock)
         self.statistics = Statistics(database, clock, self.ledger)
         self.audit = Audit(database, clock)
+        self.intake = Intake(database)
+        self.folding = Folding(database, clock)
 
     async def prepare(self) -> None:
         """Take up the clock where the last process left it.

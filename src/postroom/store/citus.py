@@ -26,6 +26,13 @@ BIG: Final = (
     "liveness",
     "usage_events",
     "usage_totals",
+    "activity_heads",
+    "people",
+    "spaces",
+    "activities",
+    "activity_duplicates",
+    "dirty_days",
+    "day_totals",
 )
 """Distributed by org_id, all colocated with the first; every other table is small."""
 

@@ -26,6 +26,14 @@ TABLES = (
     "usage_events",
     "usage_totals",
     "series",
+    "sources",
+    "activity_heads",
+    "people",
+    "spaces",
+    "activities",
+    "activity_duplicates",
+    "dirty_days",
+    "day_totals",
 )
 """What is copied, and after what it refers to. Who serves, and who holds what, is left behind."""
 

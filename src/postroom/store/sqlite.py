@@ -131,7 +131,7 @@ class SqliteDatabase:
         with translated():
             return await self._inside.fetch(query, *params)
 
-    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]], *, at_once: bool = False) -> T:
         """Run `body` between BEGIN and COMMIT."""
         with translated():
             await self._checkpoints.catch_up()
@@ -145,13 +145,8 @@ class SqliteDatabase:
         return result
 
     async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
-        """Run `body` between BEGIN and ROLLBACK, without the right to write."""
-        with translated():
-            self._connection.execute("BEGIN")
-            try:
-                return _completed(body(self._inside))
-            finally:
-                self._roll_back()
+        """Run `body` between BEGIN and ROLLBACK, in the thread that reads."""
+        return await self.apart.snapshot(body)
 
     async def version(self) -> int:
         """SQLite's data version, which own commits leave alone; asked for once a millisecond."""
@@ -199,11 +194,16 @@ class _Apart:
     def __init__(self, path: Path, sql: dict[str, str]) -> None:
         self._connection = connect(path, read_only=True)
         self._sql = sql
+        self._inside = SqliteTransaction(self._connection, sql)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="postroom-read")
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch, query, params)
+
+    async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
+        """Run `body` on one state."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._on_one_state, body)
 
     def close(self) -> None:
         """Wait for the query that is under way."""
@@ -213,6 +213,15 @@ class _Apart:
     def _fetch(self, query: str, params: tuple[Value, ...]) -> list[Row]:
         with translated():
             return cast(list[Row], list(self._connection.execute(self._sql[query], params)))
+
+    def _on_one_state(self, body: Callable[[Reader], Awaitable[T]]) -> T:
+        with translated():
+            self._connection.execute("BEGIN")
+            try:
+                return _completed(body(self._inside))
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
 
 def _completed(body: Awaitable[T]) -> T:
