@@ -25,15 +25,12 @@ class Sender(IntEnum):
 
 def traits(activity: Activity) -> int:
     """All that is yes or no of an activity, and its client, in one number."""
-    sender = Sender.PLATFORM if activity.system else Sender.BOT if activity.by_bot else Sender.PERSON
-    return (
-        activity.client
-        | activity.direct << _DIRECT
-        | activity.video << _VIDEO
-        | activity.audio << _AUDIO
-        | activity.recording << _RECORDING
-        | sender << _SENDER
-    )
+    number = activity.client | activity.direct << _DIRECT
+    if activity.video or activity.audio or activity.recording:
+        number |= activity.video << _VIDEO | activity.audio << _AUDIO | activity.recording << _RECORDING
+    if activity.system or activity.by_bot:
+        number |= (Sender.PLATFORM if activity.system else Sender.BOT) << _SENDER
+    return number
 
 
 class Part(NamedTuple):

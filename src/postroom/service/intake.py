@@ -2,17 +2,17 @@
 
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from postroom.domain.activity import Activity, Deletion
-from postroom.domain.day import day_of
+from postroom.domain.clock import DAY
 from postroom.domain.totals import traits
 from postroom.service.numbering import Book, Names, Numbering
 from postroom.store import activities
 from postroom.store.database import Database, Row, Transaction
 
-_ID, _DAY, _SOURCE = 1, 2, 3  # places in a row
+_DAY, _SOURCE = 2, 3  # places in a row
 
 
 class Taken(NamedTuple):
@@ -24,12 +24,12 @@ class Taken(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """Rows by their ids, and what came twice in the batch, counted by (day, source)."""
+    """Rows by their ids, and what came twice in the batch: days with sources, and deletions."""
 
     activities: dict[bytes, Row]
     deletions: dict[bytes, Row]
-    repeated: Counter[tuple[int, int]]
-    deleted_again: Counter[bytes]
+    repeated: list[tuple[int, int]]
+    deleted_again: list[bytes]
 
 
 class Intake:
@@ -57,8 +57,7 @@ class Intake:
             NotFound: there is no such organization.
             Unavailable: the database does not take it now; nothing was changed.
         """
-        books = await self._numbering.books(org_id, _names(records)) if records else {}
-        batch = _batch(org_id, records, books)
+        batch = await self._batch(org_id, records)
 
         async def body(tx: Transaction) -> Taken:
             taken = await self._write(tx, org_id, batch)
@@ -68,59 +67,67 @@ class Intake:
 
         return await self._database.transaction(body)
 
+    async def _batch(self, org_id: str, records: Sequence[Activity | Deletion]) -> _Batch:
+        """Rows for the records; most name only whom the numbering knows, so that is found out by trying."""
+        books = self._numbering.known(org_id)
+        try:
+            return _rows(org_id, records, books)
+        except KeyError:
+            return _rows(org_id, records, await self._numbering.books(org_id, _names(records)))
+
     async def _write(self, tx: Transaction, org_id: str, batch: _Batch) -> Taken:
         # In the order of ids: so two who write the same ones wait for each other, and never in a circle.
         rows = [batch.activities[each] for each in sorted(batch.activities)]
         new = await activities.insert(tx, rows)
         gone = await activities.delete(tx, [batch.deletions[each] for each in sorted(batch.deletions)])
-        known = batch.repeated + Counter((row[_DAY], row[_SOURCE]) for row in rows if row[_ID] not in new)
-        days = {row[_DAY] for row in rows if row[_ID] in new}.union(gone) - {activities.UNKNOWN_DAY}
-        again = len(batch.deletions) - len(gone) + batch.deleted_again.total()
+        known = Counter(batch.repeated)
+        if len(new) < len(rows):
+            known.update((row[_DAY], row[_SOURCE]) for key, row in batch.activities.items() if key not in new)
+        days = {batch.activities[each][_DAY] for each in new}.union(gone) - {activities.UNKNOWN_DAY}
         await activities.add_duplicates(tx, org_id, known)
         # An answer that explains a day tells of duplicates as well.
-        await activities.mark(tx, org_id, days | {day for day, _ in known}, self._writer)
+        await activities.mark(tx, org_id, days.union(day for day, _ in known), self._writer)
+        again = len(batch.deletions) - len(gone) + len(batch.deleted_again)
         return Taken(len(new) + len(gone), known.total() + again, days)
 
 
-def _names(records: Iterable[Activity | Deletion]) -> Mapping[str, Names]:
+def _names(records: Sequence[Activity | Deletion]) -> Mapping[str, Names]:
     """The people and spaces that the records name, by source."""
     named: defaultdict[str, Names] = defaultdict(lambda: Names(set(), set()))
     for record in records:
         names = named[record.source]
         if isinstance(record, Activity):
             names.spaces.add(record.space)
-            if record.person:
-                names.people.add(record.person)
+            names.people.add(record.person)
     return named
 
 
-def _batch(org_id: str, records: Iterable[Activity | Deletion], books: Mapping[str, Book]) -> _Batch:
-    batch = _Batch({}, {}, Counter(), Counter())
-    made = {source: (book, book.pseudonyms.messages()) for source, book in books.items()}
+def _rows(org_id: str, records: Sequence[Activity | Deletion], books: Mapping[str, Book]) -> _Batch:
+    """KeyError where a source, a person or a space is not in the books."""
+    batch = _Batch({}, {}, [], [])
+    made = {source: book.pseudonyms.messages() for source, book in books.items()}
     for record in records:
-        book, message_id = made[record.source]
-        new = message_id(record.message_id)
-        if isinstance(record, Activity):
-            if new in batch.activities:
-                batch.repeated[day_of(record.at), book.number] += 1
-            else:
-                batch.activities[new] = _row(org_id, new, record, book)
-        elif new in batch.deletions:
-            batch.deleted_again[new] += 1
+        book = books[record.source]
+        key = made[record.source](record.message_id)
+        if isinstance(record, Deletion):
+            if key in batch.deletions:
+                batch.deleted_again.append(key)
+            batch.deletions[key] = org_id, key, book.number, record.at or 0
+        elif key in batch.activities:
+            batch.repeated.append((record.at // DAY, book.number))
         else:
-            batch.deletions[new] = org_id, new, book.number, record.at or 0
+            batch.activities[key] = _row(org_id, key, record, book)
     return batch
 
 
-def _row(org_id: str, new: bytes, activity: Activity, book: Book) -> Row:
-    person = book.people[activity.person] if activity.person else None
+def _row(org_id: str, key: bytes, activity: Activity, book: Book) -> Row:
     return (
         org_id,
-        new,
-        day_of(activity.at),
+        key,
+        activity.at // DAY,
         book.number,
         activity.at,
-        person,
+        book.people[activity.person],
         book.spaces[activity.space],
         traits(activity),
         activity.files,

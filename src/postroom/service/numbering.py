@@ -1,6 +1,7 @@
 """Which numbers stand for the people, spaces and sources of an organization."""
 
 import secrets
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from postroom.store.activities import Numbers
 from postroom.store.database import Database, Transaction
 
 MOST_NAMES = 200_000
-"""People, and spaces, of one source in memory."""
+"""People and spaces of one source in memory."""
 MOST_BOOKS = 50
 """Sources in memory, of all organizations."""
 MOST_SOURCES = 1_000
@@ -26,16 +27,27 @@ class Names(NamedTuple):
 
 
 class Book(NamedTuple):
-    """One source of an organization: its number, and those of people and spaces as far as they are known."""
+    """One source of an organization: its number, and those of people and spaces as far as they are known.
+
+    Nobody, which is the person of some messages, has no number.
+    """
 
     number: int
     pseudonyms: Pseudonyms
-    people: dict[str, int]
+    people: dict[str, int | None]
     spaces: dict[str, int]
 
     def knows(self, names: Names) -> bool:
-        """Whether all of them have a number here."""
+        """Whether all of them are in it."""
         return names.people <= self.people.keys() and names.spaces <= self.spaces.keys()
+
+    def learn(self, new: "Book") -> None:
+        """Take over what a newer one knows."""
+        if len(self.people) + len(self.spaces) > MOST_NAMES:
+            self.people.clear()
+            self.spaces.clear()
+        self.people.update(new.people)
+        self.spaces.update(new.spaces)
 
 
 class Numbering:
@@ -46,34 +58,35 @@ class Numbering:
     ) -> None:
         self._database = database
         self._random_bytes = random_bytes
-        self._books: dict[tuple[str, str], Book] = {}
+        self._books: defaultdict[str, dict[str, Book]] = defaultdict(dict)
 
-    async def books(self, org_id: str, named: Mapping[str, Names]) -> dict[str, Book]:
-        """The books of sources by their names, which know all the people and spaces that are named.
+    def known(self, org_id: str) -> Mapping[str, Book]:
+        """The books of the organization's sources that are in memory."""
+        return self._books[org_id]
+
+    async def books(self, org_id: str, named: Mapping[str, Names]) -> Mapping[str, Book]:
+        """The books of sources, which know all the people and spaces that are named.
 
         Raises:
             Invalid: the organization would get too many sources.
             NotFound: there is no such organization.
             Unavailable: the database does not take it now.
         """
+        if sum(map(len, self._books.values())) > MOST_BOOKS:
+            self._books.clear()
+        books = self._books[org_id]
         missing = {
             source: names
             for source, names in named.items()
-            if (org_id, source) not in self._books or not self._books[org_id, source].knows(names)
+            if source not in books or not books[source].knows(names)
         }
-        if missing:
-            found = await self._database.transaction(lambda tx: self._number(tx, org_id, missing))
-            self._remember(org_id, found, keep=named)
-        return {source: self._books[org_id, source] for source in named}
-
-    def _remember(self, org_id: str, found: Mapping[str, Book], keep: Iterable[str]) -> None:
-        if len(self._books) + len(found) > MOST_BOOKS:
-            kept = {(org_id, source) for source in keep}
-            self._books = {key: book for key, book in self._books.items() if key in kept}
-        for source, new in found.items():
-            book = self._books.setdefault((org_id, source), new)
-            _learn(book.people, new.people)
-            _learn(book.spaces, new.spaces)
+        found = await self._database.transaction(lambda tx: self._number(tx, org_id, missing))
+        for source, book in found.items():
+            if source in books:
+                books[source].learn(book)
+            else:
+                books[source] = book
+        return books
 
     async def _number(self, tx: Transaction, org_id: str, named: Mapping[str, Names]) -> dict[str, Book]:
         secret = await self._secret(tx, org_id)
@@ -82,14 +95,16 @@ class Numbering:
         books: dict[str, Book] = {}
         for source, names in named.items():
             pseudonyms = Pseudonyms(secret, source)
-            people = {pseudonyms.person(name): name for name in names.people}
+            people = {pseudonyms.person(name): name for name in names.people if name}
             spaces = {pseudonyms.space(name): name for name in names.spaces}
             found = (
                 await _numbered(tx, org_id, _PEOPLE, people, numbers.people),
                 await _numbered(tx, org_id, _SPACES, spaces, numbers.spaces),
             )
             numbers = Numbers(found[0].next, found[1].next)
-            books[source] = Book(sources[source], pseudonyms, found[0].numbers, found[1].numbers)
+            books[source] = Book(
+                sources[source], pseudonyms, {"": None, **found[0].numbers}, found[1].numbers
+            )
         await activities.set_numbers(tx, org_id, numbers)
         return books
 
@@ -139,10 +154,3 @@ async def _sources(tx: Transaction, org_id: str, names: Iterable[str]) -> dict[s
         known[name] = max(known.values(), default=-1) + 1
         await activities.add_source(tx, org_id, known[name], name)
     return known
-
-
-def _learn(known: dict[str, int], new: dict[str, int]) -> None:
-    if known is not new:
-        if len(known) > MOST_NAMES:
-            known.clear()
-        known.update(new)
