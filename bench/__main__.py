@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from bench import accept, deliver, fairness, machine, memory, postgres, start, stats, table
+from bench import accept, deliver, fairness, machine, memory, postgres, start, stats, table, totals
 from bench.figures import DEFAULT, FULL, QUICK, Figure, Plan
 from bench.variants import EMBEDDED, Setup, on_postgres
 from postroom.domain.database import postgresql
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Plan, Setup], list[Figure]]]] = {
     "accept": ("POST until the durable answer", accept.measure),
     "deliver": ("accepted to acknowledged; limit: the HTTP client alone, same receiver", deliver.measure),
     "stats": ("GET /stats/messages; limit: the same stack answering a constant", stats.measure),
+    "totals": ("a year of dailyTotals; limit: the same stack answering a constant", totals.measure),
     "fairness": ("a healthy listener beside hanging ones; limit: without them", fairness.measure),
     "start": ("start and idle memory", start.measure),
     "memory": ("memory under load", memory.measure),

@@ -1,4 +1,4 @@
-"""The limit of accept and stats: the product's stack and its server's settings, answering constants."""
+"""The limit of accept, stats and totals: the product's stack and its server's settings, with constants."""
 
 import gc
 import socket
@@ -18,6 +18,7 @@ KINDS += ["message_added", "message_published_ok", "message_published_not_ok"]
 _NAME = "-" * 21
 BARE = f"/queues/{_NAME}/messages"
 WHOLE = f"/whole/{_NAME}/messages"
+DAILY = "/v1/analytics/messagingMetrics/dailyTotals"
 
 
 class NewMessage(msgspec.Struct, frozen=True):
@@ -44,6 +45,16 @@ _STATS = msgspec.json.encode(
             name: _window(1000) for name in ("last_24_hours", "last_1_hours", "today_so_far")
         },
         "_links": _links("/messages/stats"),
+    }
+)
+_YEAR = msgspec.json.encode(
+    {
+        "startDate": "2025-01-01",
+        "endDate": "2025-12-31",
+        "metrics": {
+            "dates": ["2025-01-01"] * 365,
+            **{f"aMetricOfTheYear{n}": [1000] * 365 for n in range(14)},
+        },
     }
 )
 _body = msgspec.json.Decoder(NewMessage)
@@ -75,6 +86,7 @@ ROUTES = [
     Route("/queues/{queue_id}/messages", _Constant(_MESSAGE, reads=True), methods=["POST"]),
     Route("/whole/{queue_id}/messages", _whole, methods=["POST"]),
     Route("/stats/messages", _Constant(_STATS, reads=False), methods=["GET"]),
+    Route(DAILY, _Constant(_YEAR, reads=False), methods=["GET"]),
 ]
 
 

@@ -13,13 +13,28 @@ class Plan(msgspec.Struct, frozen=True):
     seconds: float = 1.5  # of one load
     messages: int = 30_000  # after which memory is read
     events: tuple[int, int] = (1_000, 1_000_000)  # in the window of the statistics
+    facts: tuple[int, ...] = (100_000, 1_000_000)  # of activity, in a year
     starts: int = 5
     processes: int = 2  # at most, of start, fairness and memory
 
 
 DEFAULT = Plan()
-QUICK = Plan(rounds=1, seconds=0.6, messages=5_000, events=(1_000, 100_000), starts=3, processes=1)
-FULL = Plan(rounds=5, seconds=3.0, messages=1_000_000, events=(1_000, 10_000_000))
+QUICK = Plan(
+    rounds=1,
+    seconds=0.6,
+    messages=5_000,
+    events=(1_000, 100_000),
+    facts=(10_000, 100_000),
+    starts=3,
+    processes=1,
+)
+FULL = Plan(
+    rounds=5,
+    seconds=3.0,
+    messages=1_000_000,
+    events=(1_000, 10_000_000),
+    facts=(100_000, 1_000_000, 10_000_000),
+)
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
