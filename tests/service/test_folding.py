@@ -262,7 +262,9 @@ async def test_unknown_organizations(home: Home) -> None:
 async def test_too_many_sources(home: Home) -> None:
     """A field that differs in each message was taken for the name of the source."""
     async with World(home) as world:
-        records = [Activity(f"s{n}", "m", NOON - DAY, "p", "s", False) for n in range(MOST_SOURCES + 1)]
+        records: list[Activity | Deletion] = [
+            Activity(f"s{n}", "m", NOON - DAY, "p", "s", False) for n in range(MOST_SOURCES + 1)
+        ]
         with pytest.raises(Invalid, match="source"):
             await world.hub(0).intake.take(world.org_id, records)
         await world.take(0, records[:-1])
