@@ -103,7 +103,7 @@ def test_a_group_of_three(tmp_path: Path) -> None:
         "zerver_subscription": [{"recipient": 20, "user_profile": number} for number in (7, 8, 9, 10)],
     }
     sent = one(tmp_path, export(MESSAGE, **tables))
-    assert (sent.space, sent.direct) == ("group/6", False)
+    assert (sent.space, sent.direct) == ("group/20", False)
 
 
 def test_bots(tmp_path: Path) -> None:

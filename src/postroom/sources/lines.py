@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from postroom.sources.json_stream import CHUNK, LONGEST, Fault, Read
 
+_MARK = b"\xef\xbb\xbf"  # with which some editors begin a text in UTF-8
+
 
 def blocks(read: Read, longest: int = LONGEST) -> Iterator[bytes | Fault]:
     """Several whole lines at once, each piece ending with a line; a Fault for a line that is too long."""
     rest, dropping = b"", False
-    more = read(CHUNK).removeprefix(b"\xef\xbb\xbf")
+    more = read(CHUNK).removeprefix(_MARK) or read(CHUNK)
     while more:
         if dropping:
             _, end, more = more.partition(b"\n")

@@ -59,7 +59,9 @@ class _Relation(msgspec.Struct):
     rel_type: str | None = None
 
 
-class _Content(msgspec.Struct):
+class Content(msgspec.Struct):
+    """Of an event, what matters here."""
+
     msgtype: str | None = None
     body: msgspec.Raw = msgspec.Raw(b"")
     filename: str | None = None
@@ -78,13 +80,15 @@ class _Unsigned(msgspec.Struct):
     redacted_because: _Redaction | None = None
 
 
-class _Event(msgspec.Struct):
+class Event(msgspec.Struct):
+    """An event of a room, as a homeserver has it."""
+
     type: str
     event_id: Id
     sender: Id
     origin_server_ts: int
     room_id: Id
-    content: _Content | None = None
+    content: Content | None = None
     state_key: str | None = None
     redacts: str | None = None
     unsigned: _Unsigned | None = None
@@ -102,7 +106,7 @@ class _Seen(msgspec.Struct):
 
 
 Rooms = dict[str, _Seen]
-_EVENT = Form(_Event)
+_EVENT = Form(Event)
 
 
 def fits(archive: Archive) -> bool:
@@ -126,7 +130,7 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
             yield from records(archive, name, found, _EVENT, partial(_event, source, rooms))
 
 
-def _look(rooms: Rooms, event: _Event) -> Converted:
+def _look(rooms: Rooms, event: Event) -> Converted:
     seen = rooms.get(event.room_id)
     if seen is None:
         seen = rooms[event.room_id] = _Seen([])
@@ -137,8 +141,14 @@ def _look(rooms: Rooms, event: _Event) -> Converted:
     return ()
 
 
-def _event(source: str, rooms: Rooms, event: _Event) -> Converted:
-    content, at = event.content or _Content(), from_ms(event.origin_server_ts)
+def _event(source: str, rooms: Rooms, event: Event) -> Converted:
+    seen = rooms.get(event.room_id) or _Seen([])
+    return record(source, event, seen.direct or len(seen.people) < _ENOUGH)
+
+
+def record(source: str, event: Event, direct: bool) -> Converted:
+    """What an event tells, of a room that is a direct one or not."""
+    content, at = event.content or Content(), from_ms(event.origin_server_ts)
     if event.type == "m.room.redaction":
         gone = event.redacts or content.redacts
         return Deletion(source, gone, at) if gone else Skipped("redaction of an unknown event", at)
@@ -146,7 +156,7 @@ def _event(source: str, rooms: Rooms, event: _Event) -> Converted:
         return Skipped(_rule(event), at)
     if content.relates_to is not None and content.relates_to.rel_type == "m.replace":
         return Skipped("edit", at)
-    sent = _sent(source, rooms, event, content)
+    sent = _sent(source, event, content, direct)
     because = event.unsigned.redacted_because if event.unsigned else None
     if because is None:
         return sent
@@ -154,14 +164,13 @@ def _event(source: str, rooms: Rooms, event: _Event) -> Converted:
     return sent, Deletion(source, event.event_id, None if gone_at is None else from_ms(gone_at))
 
 
-def _rule(event: _Event) -> str:
+def _rule(event: Event) -> str:
     if event.state_key is not None:
         return "state of the room"
     return _RULES.get(event.type, "event that is no message")
 
 
-def _sent(source: str, rooms: Rooms, event: _Event, content: _Content) -> Activity:
-    seen = rooms.get(event.room_id) or _Seen([])
+def _sent(source: str, event: Event, content: Content, direct: bool) -> Activity:
     files = _files(content) if content.msgtype in _FILES else NO_FILES
     return Activity(
         source,
@@ -169,14 +178,14 @@ def _sent(source: str, rooms: Rooms, event: _Event, content: _Content) -> Activi
         from_ms(event.origin_server_ts),
         event.sender,
         event.room_id,
-        seen.direct or len(seen.people) < _ENOUGH,
+        direct,
         Client.UNKNOWN,
         *files,
         by_bot=content.msgtype == "m.notice",
     )
 
 
-def _files(content: _Content) -> Counted:
+def _files(content: Content) -> Counted:
     files = Files()
     info = content.info or _Info()
     kind = _FILES[content.msgtype or ""]

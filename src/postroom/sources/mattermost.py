@@ -86,7 +86,8 @@ def channel(team: str, name: str) -> str:
 
 
 @lru_cache(1 << 16)
-def _person(name: str) -> str:
+def person(name: str) -> str:
+    """The person who is called so."""
     return digest("user", name)
 
 
@@ -136,7 +137,7 @@ def _sent(source: str, space: str, direct: bool, post: _Reply, by_bot: bool, fil
         source,
         message_id(space, post.user, post.create_at, post.message or ""),
         from_ms(post.create_at),
-        _person(post.user),
+        person(post.user),
         space,
         direct,
         Client.UNKNOWN,

@@ -66,7 +66,9 @@ class _File(msgspec.Struct):
     type_group: str | None = msgspec.field(default=None, name="typeGroup")
 
 
-class _Room(msgspec.Struct):
+class Room(msgspec.Struct):
+    """A room, and its users where it is a direct one."""
+
     id: str = msgspec.field(name="_id")
     t: str | None = None
     uids: list[str] | None = None
@@ -77,7 +79,9 @@ class _User(msgspec.Struct):
     type: str | None = None
 
 
-class _Message(msgspec.Struct):
+class Message(msgspec.Struct):
+    """A message as Rocket.Chat keeps it."""
+
     id: Id = msgspec.field(name="_id")
     rid: Id
     ts: Time
@@ -91,10 +95,10 @@ class _Message(msgspec.Struct):
     files: list[_File | None] | None = None
 
 
-_MESSAGE, _ROOM, _UPLOAD, _USER = Form(_Message), Form(_Room), Form(_File), Form(_User)
+_MESSAGE, _ROOM, _UPLOAD, _USER = Form(Message), Form(Room), Form(_File), Form(_User)
 
 
-class _House:
+class House:
     """What the messages refer to."""
 
     def __init__(self) -> None:
@@ -102,25 +106,38 @@ class _House:
         self.uploads: dict[str, Number] = {}
         self.bots = {_ROCKET_CAT}
 
-    def room(self, room: _Room) -> Converted:
+    def room(self, room: Room) -> Converted:
+        """Learn of a room."""
         self.direct[room.id] = room.t == "d" and len(room.uids or ()) <= 2
         return ()
 
     def upload(self, upload: _File) -> Converted:
+        """Learn of a file's size."""
         if upload.id is not None:
             self.uploads[upload.id] = upload.size
         return ()
 
     def user(self, user: _User) -> Converted:
+        """Learn of a user who may be a bot."""
         if user.type in {"bot", "app"}:
             self.bots.add(user.id)
         return ()
 
     def is_direct(self, room: str, user: str) -> bool:
+        """Whether a room in which this user writes is a direct one."""
         known = self.direct.get(room)
         if known is not None:
             return known
-        return room != user and len(user) > 8 and (room.startswith(user) or room.endswith(user))
+        return is_named_after(room, user)
+
+    def is_bot(self, user: str, bot: msgspec.Raw) -> bool:
+        """Whether a message of this user, with this `bot`, is a bot's."""
+        return user in self.bots or bytes(bot) not in {b"null", b"false"}
+
+
+def is_named_after(room: str, user: str) -> bool:
+    """Whether the room's id is made of this user's and another's: it is then theirs alone."""
+    return room != user and len(user) > 8 and (room.startswith(user) or room.endswith(user))
 
 
 def fits(archive: Archive) -> bool:
@@ -135,7 +152,7 @@ def _is_lookup(name: str) -> bool:
 
 def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
     """The messages, after what they refer to."""
-    house = _House()
+    house = House()
     yield from _lookups(archive, house)
     for name in archive.texts:
         found = outline(archive, name)
@@ -145,7 +162,7 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
             yield from records(archive, name, found, _MESSAGE, partial(_message, source, house))
 
 
-def _lookups(archive: Archive, house: _House) -> Iterator[Record]:
+def _lookups(archive: Archive, house: House) -> Iterator[Record]:
     for name in archive.texts:
         found = outline(archive, name)
         if found is None:
@@ -158,34 +175,35 @@ def _lookups(archive: Archive, house: _House) -> Iterator[Record]:
             yield from records(archive, name, found, _USER, house.user)
 
 
-def _message(source: str, house: _House, message: _Message) -> Converted:
+def _message(source: str, house: House, message: Message) -> Converted:
     if message.hidden and message.parent:
         return Skipped("copy kept of an edited message")
-    sent = _sent(source, house, message)
+    activity = sent(source, house, message)
     if message.t != "rm" and not message.hidden:
-        return sent
-    removed = _time(message.edited_at) if message.t == "rm" and message.edited_at is not None else None
-    return sent, Deletion(source, message.id, removed)
+        return activity
+    removed = time_of(message.edited_at) if message.t == "rm" and message.edited_at is not None else None
+    return activity, Deletion(source, message.id, removed)
 
 
-def _sent(source: str, house: _House, message: _Message) -> Activity:
+def sent(source: str, house: House, message: Message) -> Activity:
+    """The message as an activity."""
     user = message.u.id
     files = _files(house, message) if message.files or message.file else NO_FILES
     return Activity(
         source,
         message.id,
-        _time(message.ts),
+        time_of(message.ts),
         user,
         message.rid,
         house.is_direct(message.rid, user),
         Client.UNKNOWN,
         *files,
-        by_bot=user in house.bots or bytes(message.bot) not in {b"null", b"false"},
+        by_bot=house.is_bot(user, message.bot),
         system=bool(message.t) and message.t not in {"e2e", "rm"},
     )
 
 
-def _files(house: _House, message: _Message) -> Counted:
+def _files(house: House, message: Message) -> Counted:
     files = Files()
     for at, file in enumerate(message.files or [message.file]):
         if file is None or (at and _is_thumbnail(file)):
@@ -206,7 +224,8 @@ def _number(value: Number) -> int | float | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
-def _time(value: Time) -> int:
+def time_of(value: Time) -> int:
+    """A time in ms."""
     date = value.date if isinstance(value, _Date) else value
     if isinstance(date, str):
         return from_iso(date)

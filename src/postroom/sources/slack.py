@@ -72,7 +72,9 @@ class _File(msgspec.Struct):
     user: str | None = None
 
 
-class _Message(msgspec.Struct):
+class Message(msgspec.Struct):
+    """A message as Slack has it, in an export and in an event."""
+
     ts: str
     type: str | None = None
     subtype: str | None = None
@@ -93,7 +95,7 @@ class Space(msgspec.Struct, frozen=True):
 
 
 _CHANNEL = Form(_Channel)
-_MESSAGE = Form(_Message)
+_MESSAGE = Form(Message)
 
 
 def message_id(channel: str, ts: str) -> str:
@@ -120,7 +122,7 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
             continue
         folder = _key(found["above"] or "", found["folder"])
         if folder in spaces:
-            yield from records(archive, name, _LIST, _MESSAGE, partial(_message, source, spaces[folder]))
+            yield from records(archive, name, _LIST, _MESSAGE, partial(record, source, spaces[folder]))
         elif folder not in unknown:
             unknown.add(folder)
             yield Damaged(
@@ -144,7 +146,8 @@ def _learn(spaces: dict[str, Space], index: str, channel: _Channel) -> Converted
     return ()
 
 
-def _message(source: str, space: Space, message: _Message) -> Converted:
+def record(source: str, space: Space, message: Message) -> Converted:
+    """What a message of this space tells."""
     if message.type not in {None, "message"}:
         return Skipped("not a message")
     if message.subtype in _SENT:
@@ -162,7 +165,7 @@ def _message(source: str, space: Space, message: _Message) -> Converted:
     )
 
 
-def _sent(source: str, space: Space, message: _Message) -> Activity:
+def _sent(source: str, space: Space, message: Message) -> Activity:
     person, bot = message.user, message.bot_id
     by_bot = bool(bot) or message.subtype == "bot_message" or person == _SLACKBOT
     if not person and message.file is not None:  # as some of the older exports have it
@@ -183,7 +186,7 @@ def _sent(source: str, space: Space, message: _Message) -> Activity:
     )
 
 
-def _deleted(source: str, space: Space, message: _Message) -> Converted:
+def _deleted(source: str, space: Space, message: Message) -> Converted:
     """A deletion that was logged, with the message where the log holds it."""
     raws = [bytes(raw) for raw in (message.previous_message, message.original)]
     before = next((_MESSAGE.one(raw) for raw in raws if raw != b"null"), None)
@@ -200,7 +203,7 @@ def _media(shown_as: str | None) -> str | None:
     return shown_as if shown_as in _CLIPS.values() else None
 
 
-def _files(message: _Message) -> Counted:
+def _files(message: Message) -> Counted:
     files = Files()
     for file in message.files or [message.file]:
         if file is None:

@@ -28,7 +28,7 @@ _LISTS = ("items",)
 _BOTS = ("@webex.bot", "@sparkbot.io")
 
 
-class _Message(msgspec.Struct, rename="camel"):
+class Message(msgspec.Struct, rename="camel"):
     """A message, or an event with a message in `data`."""
 
     id: Id
@@ -41,10 +41,10 @@ class _Message(msgspec.Struct, rename="camel"):
     resource: str | None = None
     type: str | None = None
     event: str | None = None
-    data: "_Message | None" = None
+    data: "Message | None" = None
 
 
-_MESSAGE = Form(_Message)
+_MESSAGE = Form(Message)
 
 
 def fits(archive: Archive) -> bool:
@@ -64,24 +64,25 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
         if found is None:
             yield unreadable(name)
         elif _has_messages(found):
-            yield from records(archive, name, found, _MESSAGE, partial(_record, source))
+            yield from records(archive, name, found, _MESSAGE, partial(record, source))
 
 
-def _record(source: str, record: _Message) -> Converted:
-    if record.resource is None:
-        return _sent(source, record)
-    if record.resource != "messages" or record.data is None:
+def record(source: str, told: Message) -> Converted:
+    """What a message, or an event, tells."""
+    if told.resource is None:
+        return _sent(source, told)
+    if told.resource != "messages" or told.data is None:
         return Skipped("event of something else")
-    match record.type or record.event:
+    match told.type or told.event:
         case "created":
-            return _sent(source, record.data)
+            return _sent(source, told.data)
         case "deleted":
-            return Deletion(source, record.data.id, from_iso(record.created) if record.created else None)
+            return Deletion(source, told.data.id, from_iso(told.created) if told.created else None)
         case _:
             return Skipped("edit")
 
 
-def _sent(source: str, message: _Message) -> Activity:
+def _sent(source: str, message: Message) -> Activity:
     if message.person_id is None or message.room_id is None or message.created is None:
         raise Unfit("has no personId, no roomId or no created")
     if message.room_type not in {"direct", "group"}:

@@ -143,7 +143,7 @@ class _Realm:
         members = self.members.get(message.recipient, ())
         if 0 < len(members) < 3:
             return between(members[0], members[-1]), True
-        return joined("group", str(number)), False
+        return group(message.recipient), False
 
 
 def client_of(name: str) -> Client:
@@ -160,6 +160,11 @@ def between(one: int, other: int) -> str:
 def stream(number: int) -> str:
     """The space of the stream (channel) with this id."""
     return joined("stream", str(number))
+
+
+def group(recipient: int) -> str:
+    """The space of a private conversation of more than two, by its recipient's id."""
+    return joined("group", str(recipient))
 
 
 def fits(archive: Archive) -> bool:

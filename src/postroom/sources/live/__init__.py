@@ -1,0 +1,1 @@
+"""Live connectors: what chat platforms send when something happens, in; activities, out."""

@@ -1,0 +1,103 @@
+"""Matrix: what a homeserver pushes to an application service.
+
+* `Authorization: Bearer` the hs_token, or `access_token` in the query, as it was before version 1.4.
+* A transaction has `events`; what is a message is as in an export. Ephemeral events are left aside.
+* No event tells whether its room is direct. A room is when an invitation said so (`is_direct`), or when its
+  creation was seen here, so that all who ever joined were seen too, and they are no more than two. A room
+  that was there before counts as a group. What was seen of a room is remembered, its people as keyed hashes.
+
+https://spec.matrix.org/latest/application-service-api/
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import msgspec
+
+from postroom.sources import matrix
+from postroom.sources.live.request import REJECTED, Heard, Request, decoded, heard, same, together
+from postroom.sources.matrix import Event
+from postroom.sources.records import Converted
+
+PERSON_BYTES = 8
+_ENOUGH = 3
+
+
+class Room(msgspec.Struct, frozen=True):
+    """What was seen of a room: its first people, its creation, and whether an invitation called it direct.
+
+    `people` are hashes of PERSON_BYTES, one after the other.
+    """
+
+    people: bytes = b""
+    created: bool = False
+    invited: bool = False
+
+    @property
+    def direct(self) -> bool:
+        """Whether it is between two people."""
+        return self.invited or (self.created and len(self.people) < _ENOUGH * PERSON_BYTES)
+
+    def with_person(self, person: bytes) -> "Room":
+        """The room when this person was seen in it, too."""
+        size = PERSON_BYTES
+        known = {self.people[at : at + size] for at in range(0, len(self.people), size)}
+        if person in known or len(known) >= _ENOUGH:
+            return self
+        return msgspec.structs.replace(self, people=self.people + person)
+
+
+Rooms = dict[str, Room]
+Hash = Callable[[str], bytes]
+"""Makes PERSON_BYTES of a person's id."""
+
+
+class _Transaction(msgspec.Struct):
+    events: list[msgspec.Raw]
+
+
+_TRANSACTION = msgspec.json.Decoder(_Transaction).decode
+_EVENT = msgspec.json.Decoder(Event).decode
+
+
+def verified(secret: str, request: Request) -> bool:
+    """Whether the homeserver knows the token."""
+    scheme, _, token = request.header(b"authorization").partition(b" ")
+    if not scheme:
+        token = request.token.encode("utf-8", "replace")
+    elif scheme.lower() != b"bearer":
+        return False
+    return same(token.strip(), secret.encode())
+
+
+def events(request: Request) -> list[Event | None] | None:
+    """The events of a transaction, None for each that cannot be read; None when it is no transaction."""
+    transaction = decoded(_TRANSACTION, request.body)
+    if transaction is None:
+        return None
+    return [decoded(_EVENT, bytes(raw)) for raw in transaction.events]
+
+
+def read(source: str, found: Iterable[Event | None], rooms: Rooms, hashed: Hash) -> Heard:
+    """What the events say; `rooms` are those they are in, and are changed to what was seen by then."""
+    return together(_heard(source, event, rooms, hashed) for event in found)
+
+
+def _heard(source: str, event: Event | None, rooms: Rooms, hashed: Hash) -> Heard:
+    if event is None:
+        return REJECTED
+    room = rooms[event.room_id] = _seen(rooms.get(event.room_id, Room()), event, hashed)
+    convert: Callable[[], Converted] = partial(matrix.record, source, event, room.direct)
+    return heard(convert)
+
+
+def _seen(room: Room, event: Event, hashed: Hash) -> Room:
+    room = room.with_person(hashed(event.sender))
+    if event.type == "m.room.create":
+        return msgspec.structs.replace(room, created=True)
+    if event.type != "m.room.member" or event.state_key is None:
+        return room
+    room = room.with_person(hashed(event.state_key))
+    if event.content is not None and event.content.is_direct is True:
+        return msgspec.structs.replace(room, invited=True)
+    return room

@@ -1,0 +1,117 @@
+"""Matrix: who may push, what is a message, and which rooms are direct."""
+
+from typing import Any
+
+import pytest
+
+from postroom.domain.activity import Activity, Deletion
+from postroom.sources.live import matrix
+from postroom.sources.live.matrix import PERSON_BYTES, Room, Rooms
+from postroom.sources.live.request import Heard
+from tests.sources.samples import AT, matrix_event
+from tests.support.platforms import SECRET, Sent, signed, transaction
+
+TEXT = {"msgtype": "m.text", "body": "hello"}
+
+
+def hashed(name: str) -> bytes:
+    """Of a person."""
+    return name.encode()[:PERSON_BYTES].ljust(PERSON_BYTES)
+
+
+def heard(*events: Any, rooms: Rooms | None = None) -> Heard:
+    """What is heard of the events, with what was seen of rooms before."""
+    found = matrix.events(signed("matrix", transaction(*events)).request())
+    assert found is not None
+    return matrix.read("matrix", found, {} if rooms is None else rooms, hashed)
+
+
+def directs(*events: Any, rooms: Rooms | None = None) -> list[bool]:
+    """Of each message, whether it was sent in a direct room."""
+    records = heard(*events, rooms=rooms).records
+    return [record.direct for record in records if isinstance(record, Activity)]
+
+
+def joins(person: str, by: str = "@ann:x", **content: Any) -> dict[str, Any]:
+    """Somebody joins, or is invited."""
+    event = matrix_event(f"$join{person}", by, {"membership": "join", **content}, "m.room.member")
+    return event | {"state_key": person}
+
+
+def says(person: str, number: str = "$1") -> dict[str, Any]:
+    """A message."""
+    return matrix_event(number, person, TEXT)
+
+
+CREATED = matrix_event("$0", "@ann:x", {"creator": "@ann:x"}, "m.room.create") | {"state_key": ""}
+
+
+def test_the_token() -> None:
+    """In the header, or in the query as homeservers once did; a header that is wrong is not mended there."""
+    good = signed("matrix", transaction())
+    assert matrix.verified(SECRET, good.request())
+    assert matrix.verified(SECRET, Sent({}, good.body).request(token=SECRET))
+    assert not matrix.verified(SECRET, Sent({}, good.body).request(token="wrong"))
+    assert not matrix.verified(SECRET, Sent({"Authorization": f"Basic {SECRET}"}, b"").request(token=SECRET))
+    assert not matrix.verified(SECRET, signed("matrix", b"", secret="x").request(token=SECRET))
+    assert not matrix.verified("", Sent({"Authorization": "Bearer "}, b"").request())
+
+
+def test_what_is_a_message() -> None:
+    """As in an export: redactions are deletions; edits, reactions and state are ignored, others rejected."""
+    edit = {**TEXT, "m.relates_to": {"rel_type": "m.replace"}}
+    events = [
+        says("@ann:x"),
+        matrix_event("$2", "@ann:x", edit),
+        matrix_event("$3", "@ann:x", {"redacts": "$1"}, "m.room.redaction"),
+        matrix_event("$4", "@ann:x", {}, "m.reaction"),
+        joins("@ben:x"),
+        {"type": "m.room.message"},
+        matrix_event("$5", "@ann:x", TEXT) | {"origin_server_ts": 5},
+        "no event",
+    ]
+    found = heard(*events)
+    assert found.records == (
+        Activity("matrix", "$1", AT, "@ann:x", "!r:x", False),
+        Deletion("matrix", "$1", AT),
+    )
+    assert (found.ignored, found.rejected) == (3, 3)
+
+
+def test_a_room_that_was_there_before() -> None:
+    """Nobody knows who is in it: it counts as a group."""
+    assert directs(says("@ann:x"), says("@ben:x", "$2")) == [False, False]
+
+
+def test_a_room_that_was_made_here() -> None:
+    """It is direct as long as no more than two were seen in it, whoever has left since."""
+    before = [CREATED, joins("@ann:x"), joins("@ben:x"), says("@ann:x"), says("@ben:x", "$2")]
+    after = [joins("@cat:x"), joins("@cat:x", membership="leave"), says("@ann:x", "$3")]
+    assert directs(*before, *after) == [True, True, False]
+
+
+def test_an_invitation_to_a_direct_room() -> None:
+    """What it says holds, also where the room's creation was not seen."""
+    invited = joins("@ben:x", membership="invite", is_direct=True)
+    assert directs(invited, says("@ann:x")) == [True]
+    assert directs(joins("@ben:x", is_direct=False), says("@ann:x")) == [False]
+
+
+def test_rooms_are_remembered() -> None:
+    """What one transaction tells of a room holds for the next, and the first three people are enough."""
+    rooms: Rooms = {}
+    assert directs(CREATED, joins("@ben:x"), says("@ann:x"), rooms=rooms) == [True]
+    assert rooms == {"!r:x": Room(hashed("@ann:x") + hashed("@ben:x"), created=True)}
+    assert directs(*(joins(f"@{name}:x") for name in "cdef"), says("@ann:x", "$2"), rooms=rooms) == [False]
+    assert len(rooms["!r:x"].people) == 3 * PERSON_BYTES
+
+
+@pytest.mark.parametrize("body", [{}, [], {"events": {}}, {"events": None}])
+def test_no_transaction(body: Any) -> None:
+    """What has no list of events is none."""
+    assert matrix.events(signed("matrix", body).request()) is None
+
+
+def test_a_transaction_without_events() -> None:
+    """Ephemeral events alone are nothing."""
+    assert heard() == Heard()
