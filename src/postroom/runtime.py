@@ -35,6 +35,7 @@ from postroom.workers.sweep import Sweep
 from postroom.workers.transport import Transport
 from postroom.workers.watch import Watch
 
+_LOCK = "postroom.lock"
 _READY_KEPT = SECOND
 _SWEEPER = 0  # whoever holds this slot sweeps, and folds
 _FLUSHERS = 2
@@ -65,8 +66,8 @@ class Process:
         self._sharing = _sharing(settings, opened, self._deliver, watch)
         self._loops = [watch, *self._sharing, *_loops(settings, hub, transports[1], self._deliver)]
         timeout = settings.request_timeout
-        shown = settings.public_url, settings.analytics_encoding
-        site = Site(hub, self.ready, settings.body_limit, timeout, *shown)
+        base, encoding = settings.public_url, settings.analytics_encoding
+        site = Site(hub, self.ready, settings.body_limit, timeout, base, settings.activities_limit, encoding)
         self._server = Server(App(site, others=pages()), bound, timeout, settings.stop_timeout)
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -204,12 +205,17 @@ async def prepare(settings: Settings) -> list[Migration]:
     """
 
     def refuse_beside_a_server() -> None:
-        with lock.held(settings.data / "postroom.lock"):
+        with lock.held(settings.data / _LOCK):
             pass
 
     if not settings.database:
         _make(settings.data)
     return await drivers.migrate(settings.address, system_clock, refuse_beside_a_server)
+
+
+def served(settings: Settings) -> bool:
+    """Whether a server is at work on the same file; one that was killed counts until the next one starts."""
+    return not settings.database and lock.is_named(settings.data / _LOCK)
 
 
 class Opened(NamedTuple):
@@ -276,7 +282,7 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
     else:
         _make(settings.data)
-        with lock.held(settings.data / "postroom.lock"):
+        with lock.held(settings.data / _LOCK):
             yield
 
 

@@ -125,6 +125,12 @@ class Settings(BaseModel):
     body_limit: Whole = Field(
         1_048_576, ge=1, le=_LARGEST_BODY, description="Largest request body that is accepted, in bytes."
     )
+    activities_limit: Whole = Field(
+        67_108_864,
+        ge=1,
+        le=_LARGEST_BODY,
+        description="Largest request with activities, in bytes; also of what it unpacks to.",
+    )
     request_timeout: Span = Field(
         30, description="Seconds within which a request must have come in, its head and then its body."
     )
@@ -157,7 +163,7 @@ class Settings(BaseModel):
     )
     analytics_encoding: Literal["array", "string"] = Field(
         "array",
-        description="How daily totals show lists where neither the request nor its key says: array or string.",
+        description="How daily totals show lists where neither request nor key says: array or string.",
     )
     message_retention: Days = Field(
         30, description="Days for which a message is kept after its last delivery has ended."

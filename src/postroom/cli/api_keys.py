@@ -10,7 +10,7 @@ from postroom.cli.options import Json, Org
 from postroom.cli.output import moment, say, show_fields, show_json, show_table
 from postroom.cli.place import Place, with_place
 from postroom.domain import scope
-from postroom.domain.api_key import ApiKey
+from postroom.domain.api_key import ApiKey, Encoding
 from postroom.domain.errors import Invalid, NotFound
 from postroom.domain.organization import Organization
 from postroom.domain.scope import Scope
@@ -35,6 +35,14 @@ Everything = Annotated[
         "--everything", help="The key may do everything, as an organization's first key; instead of scopes."
     ),
 ]
+Encoded = Annotated[
+    Encoding | None,
+    typer.Option(
+        "--encoding",
+        help="How daily totals show lists to this key: as arrays or in strings; as the server does, if not"
+        " given.",
+    ),
+]
 
 
 @app.command("create", cls=Command)
@@ -44,13 +52,16 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     scopes: Scopes = None,
     everything: Everything = False,
+    encoding: Encoded = None,
     org: Org = None,
     place: Place,
     as_json: Json = False,
 ) -> None:
     """Make an API key, and show its secret this once."""
     granted = _granted(scopes, everything)
-    made, secret = place.run_in(org, lambda hub, found: hub.api_keys.create(found.id, name, scopes=granted))
+    made, secret = place.run_in(
+        org, lambda hub, found: hub.api_keys.create(found.id, name, scopes=granted, encoding=encoding)
+    )
     if as_json:
         show_json({"api_key": secret, "key": _shape(made)})
     else:

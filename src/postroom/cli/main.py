@@ -25,6 +25,7 @@ MODULES = {
     "stats": "stats",
     "events": "events",
     "listen": "listen",
+    "import": "imports",
     "audit": "audit",
     "migrate": "migrate",
     "copy": "copy",

@@ -1,9 +1,19 @@
-"""How far a copy is: bars on a terminal, in a pipe a line for each table when it is done."""
+"""How far something long is: bars on a terminal, in a pipe some lines."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from postroom.cli.output import on_terminal
@@ -13,43 +23,58 @@ class Silent:
     """Shows nothing."""
 
     def begin(self, totals: dict[str, int]) -> None:
-        """The tables, and how many rows each has."""
+        """Parts that follow, such as tables, and how much each has, such as rows."""
 
-    def reached(self, table: str, rows: int) -> None:
-        """So many of them are copied."""
+    def reached(self, part: str, done: int, note: str = "") -> None:
+        """So much of a part is done; of the notes, the last one is shown."""
 
 
 class Lines(Silent):
-    """Shows each table when all of its rows are copied."""
+    """Shows each part when all of it is done."""
 
     def __init__(self) -> None:
         self._totals: dict[str, int] = {}
 
     def begin(self, totals: dict[str, int]) -> None:
-        """The tables, and how many rows each has."""
-        self._totals = totals
+        """What follows."""
+        self._totals |= totals
 
-    def reached(self, table: str, rows: int) -> None:
-        """So many of them are copied."""
-        if rows == self._totals[table]:
-            print(table, rows, sep="\t", flush=True)
+    def reached(self, part: str, done: int, note: str = "") -> None:
+        """So much is done."""
+        if done == self._totals[part]:
+            print(part, done, sep="\t", flush=True)
+
+
+class Quarters(Lines):
+    """Shows each quarter of a part, once, with its note."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: dict[str, int] = {}
+
+    def reached(self, part: str, done: int, note: str = "") -> None:
+        """So much is done."""
+        quarter = 4 * done // max(self._totals[part], 1)
+        if quarter > self._shown.get(part, 0):
+            self._shown[part] = quarter
+            print(*filter(None, [part, f"{25 * quarter}%", note]), sep="\t", flush=True)
 
 
 class Bars(Silent):
-    """Shows a bar for each table."""
+    """Shows a bar for each part."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
     def begin(self, totals: dict[str, int]) -> None:
-        """The tables, and how many rows each has."""
-        for name, rows in totals.items():
-            self._tasks[name] = self._bars.add_task(name, total=rows)
+        """What follows."""
+        for name, total in totals.items():
+            self._tasks[name] = self._bars.add_task(name, total=total, note="")
 
-    def reached(self, table: str, rows: int) -> None:
-        """So many of them are copied."""
-        self._bars.update(self._tasks[table], completed=rows)
+    def reached(self, part: str, done: int, note: str = "") -> None:
+        """So much is done."""
+        self._bars.update(self._tasks[part], completed=done, note=note)
 
 
 class _Rate(ProgressColumn):
@@ -60,13 +85,29 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def shown(*, silent: bool) -> Iterator[Silent]:
-    """What shows how far it is while the block runs."""
+    """What shows how far it is with things that have numbers of rows."""
+    rows = TextColumn("{task.completed:,.0f} of {task.total:,.0f}", justify="right")
+    with _shown(silent, Lines(), BarColumn(), rows, _Rate()) as progress:
+        yield progress
+
+
+@contextmanager
+def shown_in_percent(*, silent: bool) -> Iterator[Silent]:
+    """What shows which share is done, with a note."""
+    columns = BarColumn(20), TaskProgressColumn(), TextColumn("{task.fields[note]}")
+    with _shown(silent, Quarters(), *columns) as progress:
+        yield progress
+
+
+@contextmanager
+def _shown(silent: bool, lines: Lines, *columns: ProgressColumn) -> Iterator[Silent]:
     if silent:
         yield Silent()
     elif not on_terminal():
-        yield Lines()
+        yield lines
     else:
-        rows = TextColumn("{task.completed:,.0f} of {task.total:,.0f}", justify="right")
+        # What goes to a file or a pipe must not come between the bars.
+        elsewhere = not sys.stderr.isatty()
         name = TextColumn("{task.description}")
-        with Progress(name, BarColumn(), rows, _Rate(), TimeRemainingColumn()) as bars:
+        with Progress(name, *columns, TimeRemainingColumn(), redirect_stderr=not elsewhere) as bars:
             yield Bars(bars)

@@ -77,7 +77,7 @@ def _moved(day: int, hour: int, minute: int, offset: int, field: str) -> int:
 
 
 def span_of(start: str | None, end: str | None, yesterday: int) -> Span:
-    """The days that `from` and `to` ask for; either, or both, may not be given. Nothing is later than yesterday.
+    """The days that `from` and `to` ask for, each of which may be missing; none is after yesterday.
 
     Raises:
         Invalid: one of them cannot be read, they are the wrong way round, or they ask for too many days.
@@ -87,8 +87,7 @@ def span_of(start: str | None, end: str | None, yesterday: int) -> Span:
     if first is None:
         last = min(last, yesterday)
         return Span(last, last)
-    if first > yesterday:
-        raise Invalid("from", f"must not be after yesterday, {iso(yesterday)}, the last day that there is")
+    _check_over(first, "from", yesterday)
     if first > last:
         raise Invalid("from", f"must not be after to: {iso(first)} is after {iso(last)}")
     span = Span(first, min(last, yesterday))
@@ -97,3 +96,19 @@ def span_of(start: str | None, end: str | None, yesterday: int) -> Span:
             "from", f"{iso(first)} to {iso(span.last)} are more than {MOST_DAYS} days; ask for fewer"
         )
     return span
+
+
+def one_of(text: str | None, field: str, yesterday: int) -> int:
+    """The one day that is asked for: yesterday, if none is.
+
+    Raises:
+        Invalid: it cannot be read, or is after yesterday; `field` is the parameter's name.
+    """
+    day = yesterday if text is None else parse(text, field)
+    _check_over(day, field, yesterday)
+    return day
+
+
+def _check_over(day: int, field: str, yesterday: int) -> None:
+    if day > yesterday:
+        raise Invalid(field, f"must not be after yesterday, {iso(yesterday)}, the last day that is over")

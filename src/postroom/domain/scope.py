@@ -11,6 +11,8 @@ from postroom.domain.ids import is_id
 Access = Literal["read", "write"]
 
 RESOURCES: tuple[str, ...] = (
+    "activities",
+    "analytics",
     "api_clients",
     "api_keys",
     "events",
@@ -18,12 +20,13 @@ RESOURCES: tuple[str, ...] = (
     "listeners",
     "messages",
     "schemas",
+    "sources",
     "stats",
     "subscriptions",
 )
 PROTECTED: frozenset[str] = frozenset({"api_clients", "api_keys", "subscriptions"})
 """Resources that cannot be granted through the API."""
-UNDIVIDED: frozenset[str] = frozenset({"events", "stats"})
+UNDIVIDED: frozenset[str] = frozenset({"activities", "analytics", "events", "stats"})
 """Resources that are of the whole organization, so that no ids can be targets."""
 ALL = "*"
 MAX_SCOPES = 100

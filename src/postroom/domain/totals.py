@@ -83,7 +83,10 @@ class Cell(NamedTuple):
 
 def added(counts: Iterable[Counts]) -> Counts:
     """The sums."""
-    return Counts(*map(sum, zip(*counts, strict=True))) if (counts := list(counts)) else Counts()
+    some = list(counts)
+    if len(some) < 2:
+        return some[0] if some else Counts()
+    return Counts(*map(sum, zip(*some, strict=True)))
 
 
 def packed(numbers: Iterable[int]) -> bytes:
@@ -93,4 +96,5 @@ def packed(numbers: Iterable[int]) -> bytes:
 
 def united(bitmaps: Iterable[bytes]) -> BitMap:
     """What is in any of the bitmaps."""
-    return BitMap.union(BitMap(), *map(BitMap.deserialize, bitmaps))
+    some = [BitMap.deserialize(each) for each in bitmaps]
+    return some[0] if len(some) == 1 else BitMap.union(BitMap(), *some)

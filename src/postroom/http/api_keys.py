@@ -20,7 +20,8 @@ async def get_all(call: Call) -> ApiKeysAnswer:
 async def post(call: Call) -> SecretAnswer:
     """Make a key; the answer is its secret, shown this once."""
     scopes = scope.DEFAULT if call.body.scopes is None else scope.parse(call.body.scopes)
-    key, secret = await call.hub.api_keys.create(call.org_id, call.body.name, call.body.status, scopes)
+    name, status, encoding = call.body.name, call.body.status, call.body.encoding
+    key, secret = await call.hub.api_keys.create(call.org_id, name, status, scopes, encoding)
     return SecretAnswer(api_key=secret, links=call.links(_path(key.id)))
 
 
@@ -32,8 +33,11 @@ async def get(call: Call) -> ApiKeyAnswer:
 async def put(call: Call) -> ApiKeyAnswer:
     """Change a key."""
     scopes = UNSET if call.body.scopes is UNSET else scope.parse(call.body.scopes)
-    key_id, name, status = call.path["key_id"], call.body.name, call.body.status
-    return _answer(call, await call.hub.api_keys.update(call.org_id, key_id, name, status, scopes))
+    key_id, body = call.path["key_id"], call.body
+    changed = await call.hub.api_keys.update(
+        call.org_id, key_id, body.name, body.status, scopes, body.encoding
+    )
+    return _answer(call, changed)
 
 
 async def delete(call: Call) -> LinksAnswer:
@@ -48,7 +52,7 @@ def _answer(call: Call, key: api_key.ApiKey) -> ApiKeyAnswer:
 
 def _shown(key: api_key.ApiKey) -> ApiKey:
     times = key.created_at, key.updated_at, key.last_used_at
-    return ApiKey(key.id, key.name, *times, key.prefix, key.status, scope.to_raw(key.scopes))
+    return ApiKey(key.id, key.name, *times, key.prefix, key.status, scope.to_raw(key.scopes), key.encoding)
 
 
 def _path(key_id: str) -> str:

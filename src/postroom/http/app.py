@@ -10,11 +10,14 @@ import structlog
 from starlette.routing import Route, Router
 
 from postroom.domain.errors import MethodNotAllowed, NotFound, PostroomError
-from postroom.http.call import Operation, Site
-from postroom.http.gate import Receive, Scope, admit, wants_pretty
+from postroom.http.accept import JSON
+from postroom.http.call import Finished, Operation, Site
+from postroom.http.gate import Scope, admit, wants_pretty
 from postroom.http.openapi import document
 from postroom.http.operations import OPERATIONS
-from postroom.http.problems import STATUS, Headers, headers_of, problem
+from postroom.http.problems import headers_of, problem_at, status_at
+from postroom.http.tracking import Headers, is_tracked, tracking_headers
+from postroom.http.upload import Receive
 
 log = structlog.get_logger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -40,9 +43,10 @@ class App:
             for path in (operation.path, operation.also):
                 if path is not None:
                     by_path[path].append(operation)
-        routes = [
-            Route(path, _Resource(site, self, listed), methods=None) for path, listed in by_path.items()
-        ]
+        resources = {path: _Resource(site, self, listed) for path, listed in by_path.items()}
+        # Found at once; only the others are tried one after another.
+        self._fixed = {path: resource for path, resource in resources.items() if "{" not in path}
+        routes = [Route(path, each, methods=None) for path, each in resources.items() if "{" in path]
         routes.append(Route("/openapi.json", _Document(self, operations), methods=None))
         routes += [Route(path, _Other(self, other), methods=None) for path, other in (others or {}).items()]
         self._router = Router(routes, redirect_slashes=False, default=_Nowhere(self))
@@ -56,13 +60,13 @@ class App:
             await self.refuse(scope, send, NotFound("there is nothing at a path with U+0000"))
             return
         if path.startswith("/v1/"):
-            scope["path"] = path[3:]
-        await self._router(scope, receive, send)
+            scope["path"] = path = path[3:]
+        await self._fixed.get(path, self._router)(scope, receive, send)
 
-    async def answer(self, send: Send, status: int, body: bytes, headers: Headers) -> None:
-        """Send a JSON answer."""
+    async def answer(self, send: Send, status: int, body: bytes, headers: Headers, kind: str = JSON) -> None:
+        """Send an answer, JSON if of no other `kind`."""
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", kind.encode()),
             (b"content-length", str(len(body)).encode()),
             *headers,
         ]
@@ -73,10 +77,18 @@ class App:
 
     async def refuse(self, scope: Scope, send: Send, error: PostroomError) -> None:
         """Send an error that Postroom raised on purpose."""
-        body = _encode(problem(STATUS[type(error)], error.detail))
+        status = status_at(scope["path"], type(error))
+        await self.fail(scope, send, status, error.detail, secrets.token_hex(8), headers_of(error))
+
+    async def fail(
+        self, scope: Scope, send: Send, status: int, detail: str, number: str, headers: Headers
+    ) -> None:
+        """Send a problem of the request with this number."""
+        shown, more = problem_at(scope["path"], status, detail, number)
+        body = _encode(shown)
         if wants_pretty(scope):
             body = msgspec.json.format(body, indent=2)
-        await self.answer(send, STATUS[type(error)], body, headers_of(error))
+        await self.answer(send, status, body, headers + more)
 
 
 class _Resource:
@@ -91,27 +103,31 @@ class _Resource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await self._run(scope, receive)
+            body, kind = await self._run(scope, receive)
         except PostroomError as error:
             await self._app.refuse(scope, send, error)
         except Exception:
             await self._fail(scope, send)
         else:
-            await self._app.answer(send, 200, body, [])
+            headers = tracking_headers(secrets.token_hex(8)) if is_tracked(scope["path"]) else []
+            await self._app.answer(send, 200, body, headers, kind)
 
-    async def _run(self, scope: Scope, receive: Receive) -> bytes:
+    async def _run(self, scope: Scope, receive: Receive) -> tuple[bytes, str]:
         operation = self._by_method.get(scope["method"])
         if operation is None:
             raise MethodNotAllowed(scope["method"], tuple(self._by_method))
         call = await admit(self._site, operation, scope, receive)
-        body = _encode(await operation.handler(call))
-        return msgspec.json.format(body, indent=2) if call.query.pretty else body
+        answer = await operation.handler(call)
+        if isinstance(answer, Finished):
+            return answer.body, answer.kind
+        body = _encode(answer)
+        return msgspec.json.format(body, indent=2) if call.query.pretty else body, JSON
 
     async def _fail(self, scope: Scope, send: Send) -> None:
         incident = secrets.token_hex(8)
         log.exception("request_broke", incident=incident, method=scope["method"], path=scope["path"])
         detail = f"something went wrong here; the log has more under {incident}"
-        await self._app.answer(send, 500, _encode(problem(500, detail)), [])
+        await self._app.fail(scope, send, 500, detail, incident, [])
 
 
 class _Document:
@@ -154,4 +170,8 @@ class _Nowhere:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app.refuse(scope, send, NotFound(f"there is nothing at {scope['path']}"))
+        path: str = scope["path"]
+        detail = f"there is nothing at {path}"
+        if path.startswith("/v1/analytics/"):  # clients are known that say it twice
+            detail = f"there is nothing at /v1{path}; say /v1 once: {path}"
+        await self._app.refuse(scope, send, NotFound(detail))

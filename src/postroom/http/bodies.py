@@ -5,6 +5,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
+from postroom.domain.api_key import Encoding
+
 Raw = dict[str, Any]
 Status = Literal["enabled", "disabled"]
 
@@ -46,6 +48,7 @@ class ApiKeyBody(msgspec.Struct, frozen=True):
     name: str
     status: Status = "enabled"
     scopes: list[Any] | None = None
+    encoding: Encoding | None = None
 
 
 class ApiKeyChange(msgspec.Struct, frozen=True):
@@ -54,6 +57,7 @@ class ApiKeyChange(msgspec.Struct, frozen=True):
     name: str | UnsetType = UNSET
     status: Status | UnsetType = UNSET
     scopes: list[Any] | UnsetType = UNSET
+    encoding: Encoding | UnsetType | None = UNSET
 
 
 class QueueBody(msgspec.Struct, frozen=True):
@@ -124,6 +128,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     key: str
     status: Status
     scopes: list[Raw]
+    encoding: Encoding | None
 
 
 class ApiKeysAnswer(Answer, frozen=True):

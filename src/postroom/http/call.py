@@ -6,9 +6,12 @@ from typing import Any
 import msgspec
 
 from postroom.domain import scope
-from postroom.domain.api_key import ApiKey
+from postroom.domain.api_key import ApiKey, Encoding
 from postroom.domain.errors import Invalid
+from postroom.http.accept import JSON
+from postroom.http.answers import Answers
 from postroom.http.bodies import Link, Links, Query
+from postroom.http.upload import Upload
 from postroom.service.hub import Hub
 
 LONGEST_LIST = 1000
@@ -17,8 +20,10 @@ LONGEST_LIST = 1000
 class Site(msgspec.Struct, frozen=True):
     """What all requests share: the services, whether the process is ready, and its limits.
 
-    `ready` raises Unavailable when it is not. `body_limit` is in bytes, `body_time` in seconds. `public_url`
-    is the base of links, without a slash at its end; empty for the address that a request was sent to.
+    `ready` raises Unavailable when it is not. `body_limit` is in bytes, and so is `activities_limit`, that of
+    activities; `body_time` is in seconds. `public_url` is the base of links, without a slash at its end; when
+    it is empty, they lead where a request was sent. `encoding` is that of daily totals where neither the
+    request nor its key says.
     """
 
     hub: Hub
@@ -26,10 +31,23 @@ class Site(msgspec.Struct, frozen=True):
     body_limit: int
     body_time: float
     public_url: str
+    activities_limit: int
+    encoding: Encoding = "array"
+    answers: Answers = msgspec.field(default_factory=Answers)
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """An answer that needs no more encoding, and its content type."""
+
+    body: bytes
+    kind: str
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One request; `key` is None only where none is needed."""
+    """One request; `key` is None only where none is needed, `form` is what it is answered in.
+
+    `upload` is the body where the handler reads that itself.
+    """
 
     site: Site
     base: str
@@ -37,6 +55,8 @@ class Call(msgspec.Struct, frozen=True):
     query: Any
     body: Any
     key: ApiKey | None
+    form: str = JSON
+    upload: Upload | None = None
 
     @property
     def hub(self) -> Hub:
@@ -48,6 +68,17 @@ class Call(msgspec.Struct, frozen=True):
         """The organization that asks."""
         assert self.key is not None, "the operation table lets nobody in without a key here"  # noqa: S101
         return self.key.org_id
+
+    @property
+    def encoding(self) -> Encoding:
+        """How this client wants lists in daily totals, where its request does not say."""
+        return (self.key and self.key.encoding) or self.site.encoding
+
+    @property
+    def sent(self) -> Upload:
+        """The body, unread."""
+        assert self.upload is not None, "the operation table says what is taken here"  # noqa: S101
+        return self.upload
 
     def visible(self, resource: str) -> Callable[[Iterable[str]], bool]:
         """Whether a thing with any of these ids may be listed."""
@@ -77,7 +108,8 @@ class Operation(msgspec.Struct, frozen=True):
     """A row of the table: what can be asked, what is needed for it, what is answered.
 
     `errors` are those of this operation alone; those that every request of its sort can meet are derived.
-    A `resource` of None needs no key.
+    A `resource` of None needs no key. Of its `forms`, the media types that it can answer, the first is JSON;
+    a handler answers in another with Finished. Where it `takes` media types, the handler reads the body.
     """
 
     methods: tuple[str, ...]
@@ -89,6 +121,8 @@ class Operation(msgspec.Struct, frozen=True):
     query: type[Query] = Query
     errors: tuple[type[Exception], ...] = ()
     also: str | None = None  # a second path, in the public document's own links
+    forms: tuple[str, ...] = (JSON,)
+    takes: tuple[str, ...] = ()
 
     @property
     def access(self) -> scope.Access:

@@ -1,8 +1,7 @@
 """Lets a request in or not: who asks, for what, and whether what they send can be read."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,23 +12,21 @@ from postroom.domain.api_key import ApiKey
 from postroom.domain.errors import (
     Invalid,
     Malformed,
-    NotAcceptable,
     NotAuthenticated,
     NotPermitted,
     PostroomError,
-    TooLarge,
     UnsupportedMediaType,
 )
+from postroom.http.accept import chosen
 from postroom.http.bodies import Query
 from postroom.http.call import Call, Operation, Site
+from postroom.http.upload import Receive, Upload
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-DISCARD_TIME = 1.0  # seconds
 MOST_PARAMETERS = 20
-MOST_DISCARDED = 8 * 2**20  # bytes
-_ACCEPTABLE = {b"*/*", b"application/json"}
+MOST_KEPT = 1_000  # queries
+LONGEST_KEPT = 200  # bytes
 _HEADERS = {b"x-api-key", b"authorization", b"accept", b"content-type", b"content-length", b"expect", b"host"}
 
 
@@ -40,29 +37,22 @@ async def admit(site: Site, operation: Operation, scope: Scope, receive: Receive
         PostroomError: it is not let in; the class says why.
     """
     headers = {name: value for name, value in scope["headers"] if name in _HEADERS}
-    _check_accept(headers.get(b"accept"))
+    form = chosen(headers.get(b"accept"), operation.forms)
     path: dict[str, str] = scope.get("path_params", {})
     key = None
     if operation.resource is not None:
         key = await _authenticated(site, headers)
         _check_scope(key, operation, path)
     query = _query(operation.query, scope["query_string"])
-    body = None
-    if operation.body is not None:
+    body = upload = None
+    if operation.takes:
+        _check_takes(operation.takes, headers.get(b"content-type"))
+        upload = Upload(receive, dict(scope["headers"]), site.body_limit, site.body_time)
+    elif operation.body is not None:
         _check_content_type(headers.get(b"content-type"))
-        body = _decoded(operation.body, await _read(site, receive, headers))
-    return Call(site, _base(site, scope, headers), path, query, body, key)
-
-
-def _check_accept(accept: bytes | None) -> None:
-    if not accept or accept in _ACCEPTABLE:
-        return
-    for part in accept.decode("latin-1").lower().split(","):
-        kind, *parameters = (piece.strip() for piece in part.split(";"))
-        refused = any(p.replace(" ", "") in {"q=0", "q=0.0", "q=0.00", "q=0.000"} for p in parameters)
-        if kind in {"*/*", "application/*", "application/json"} and not refused:
-            return
-    raise NotAcceptable("answers are JSON; let the Accept header include application/json")
+        sent = Upload(receive, headers, site.body_limit, site.body_time)
+        body = _decoded(operation.body, await sent.whole())
+    return Call(site, _base(site, scope, headers), path, query, body, key, form, upload)
 
 
 async def _authenticated(site: Site, headers: dict[bytes, bytes]) -> ApiKey:
@@ -92,6 +82,10 @@ def wants_pretty(scope: Scope) -> bool:
 def _query(expected: type[Query], raw: bytes) -> Query:
     if not raw:
         return expected()
+    return _asked_lately(expected, raw) if len(raw) <= LONGEST_KEPT else _parsed(expected, raw)
+
+
+def _parsed(expected: type[Query], raw: bytes) -> Query:
     try:
         pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
         if b"%00" in raw or b"\0" in raw:
@@ -104,62 +98,19 @@ def _query(expected: type[Query], raw: bytes) -> Query:
         raise Malformed(f"the query cannot be read: {error}") from error
 
 
+_asked_lately = lru_cache(MOST_KEPT)(_parsed)
+
+
 def _check_content_type(content_type: bytes | None) -> None:
     kind = (content_type or b"").split(b";")[0].strip().lower()
     if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
         raise UnsupportedMediaType("send JSON, with the header Content-Type: application/json")
 
 
-async def _read(site: Site, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-    """The body.
-
-    Raises:
-        TooLarge: it is over the limit.
-        Malformed: it did not come in time, or not whole.
-    """
-    limit, length = site.body_limit, headers.get(b"content-length", b"0")
-    if not length.isdigit() or int(length) > limit:
-        if b"expect" not in headers:  # who asks first has sent nothing yet
-            await _discard(receive)
-        raise _too_large(limit)
-    try:
-        async with asyncio.timeout(site.body_time):
-            return await _whole(receive, limit)
-    except TimeoutError as error:
-        raise Malformed(f"the body did not arrive within {site.body_time:g} seconds") from error
-
-
-async def _part(receive: Receive) -> tuple[bytes, bool]:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Malformed("the connection was closed before the body was complete")
-    return message.get("body", b""), message.get("more_body", False)
-
-
-async def _whole(receive: Receive, limit: int) -> bytes:
-    body, more = await _part(receive)
-    while more and len(body) <= limit:
-        part, more = await _part(receive)
-        body += part
-    if len(body) > limit:
-        if more:
-            await _discard(receive)
-        raise _too_large(limit)
-    return body
-
-
-async def _discard(receive: Receive) -> None:
-    """Read on for a while, so that a sender who listens only when all is sent gets to read the answer."""
-    discarded, more = 0, True
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DISCARD_TIME):
-            while more and discarded < MOST_DISCARDED:
-                part, more = await _part(receive)
-                discarded += len(part)
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the body must have at most {limit} bytes")
+def _check_takes(takes: tuple[str, ...], content_type: bytes | None) -> None:
+    kind = (content_type or b"").split(b";")[0].strip().lower().decode("latin-1")
+    if kind not in takes:
+        raise UnsupportedMediaType(f"send {' or '.join(takes)}, and say which with the header Content-Type")
 
 
 def _decoded(expected: type[msgspec.Struct], body: bytes) -> Any:

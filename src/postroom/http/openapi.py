@@ -9,8 +9,10 @@ import msgspec
 from postroom import __version__
 from postroom.domain import errors
 from postroom.domain.errors import PostroomError
+from postroom.http.accept import JSON
 from postroom.http.call import Operation
-from postroom.http.problems import STATUS, Problem, problem
+from postroom.http.problems import STATUS, Problem, problem, status_at
+from postroom.http.tracking import TrackedProblem, is_tracked
 
 Json = dict[str, Any]
 _REF = "#/components/schemas/{name}"
@@ -40,7 +42,8 @@ def document(operations: Iterable[Operation]) -> Json:
 
 
 def _components(operations: list[Operation]) -> Json:
-    types = {each.answer for each in operations} | {each.body for each in operations if each.body} | {Problem}
+    types = {each.answer for each in operations} | {each.body for each in operations if each.body}
+    types |= {_problem_of(each) for each in operations}
     _, components = msgspec.json.schema_components(
         sorted(types, key=lambda each: each.__name__), ref_template=_REF
     )
@@ -52,14 +55,15 @@ def _operation(operation: Operation, method: str, path: str) -> Json:
         "operationId": _operation_id(method, path),
         "summary": operation.summary,
         "parameters": [*_path_parameters(path), *_query_parameters(operation)],
-        "responses": {"200": _response("Ok", operation.answer)} | _problems(operation),
+        "responses": {"200": _response("Ok", operation.answer, operation.forms)} | _problems(operation),
     }
-    if operation.resource is None:
-        return described
-    described["security"] = [{"apiKey": []}, {"bearer": []}]
-    described["description"] = f"Needs a scope to {operation.access} {operation.resource}."
+    if operation.resource is not None:
+        described["security"] = [{"apiKey": []}, {"bearer": []}]
+        described["description"] = f"Needs a scope to {operation.access} {operation.resource}."
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
+    elif operation.takes:
+        described["requestBody"] = {"required": True, "content": {kind: {} for kind in operation.takes}}
     return described
 
 
@@ -85,19 +89,25 @@ def errors_of(operation: Operation) -> list[type[PostroomError]]:
     found: set[type[Any]] = {errors.NotAcceptable, errors.Malformed, errors.Invalid, *operation.errors}
     if operation.resource is not None:
         found |= {errors.NotAuthenticated, errors.NotPermitted, errors.Unavailable}
-    if operation.body is not None:
+    if operation.body is not None or operation.takes:
         found |= {errors.UnsupportedMediaType, errors.TooLarge}
     return sorted(found, key=lambda error: (STATUS[error], error.__name__))
 
 
 def _problems(operation: Operation) -> Json:
-    statuses = sorted({STATUS[error] for error in errors_of(operation)} | {500})
-    return {str(status): _response(problem(status, "").title, Problem) for status in statuses}
+    statuses = sorted({status_at(operation.path, error) for error in errors_of(operation)} | {500})
+    shown = _problem_of(operation)
+    return {str(status): _response(problem(status, "").title, shown) for status in statuses}
 
 
-def _response(description: str, body: type[msgspec.Struct]) -> Json:
-    return {"description": description, "content": _content(body)}
+def _problem_of(operation: Operation) -> type[msgspec.Struct]:
+    return TrackedProblem if is_tracked(operation.path) else Problem
+
+
+def _response(description: str, body: type[msgspec.Struct], forms: tuple[str, ...] = (JSON,)) -> Json:
+    others: Json = {form: {"schema": {"type": "string"}} for form in forms if form != JSON}
+    return {"description": description, "content": _content(body) | others}
 
 
 def _content(body: type[msgspec.Struct]) -> Json:
-    return {"application/json": {"schema": {"$ref": _REF.format(name=body.__name__)}}}
+    return {JSON: {"schema": {"$ref": _REF.format(name=body.__name__)}}}

@@ -1,18 +1,39 @@
 """The table of operations, from which the routes and the OpenAPI document are made.
 
-The most frequent come first, since routes are tried in this order.
+Those whose path has variables are tried in this order, so the most frequent come first.
 """
 
-from postroom.domain.errors import NameTaken, NotFound, Unavailable
-from postroom.http import api_keys, bodies, listeners, messages, organizations, queues, statistics, system
+from postroom.domain.errors import NameTaken, NotAuthenticated, NotFound, Unavailable
+from postroom.http import (
+    activities,
+    analytics,
+    analytics_bodies,
+    api_keys,
+    bodies,
+    listeners,
+    live_sources,
+    messages,
+    organizations,
+    queues,
+    source_bodies,
+    statistics,
+    system,
+)
+from postroom.http.accept import CSV, JSON
 from postroom.http.call import Operation
 
 _QUEUE = "/queues/{queue_id}"
 _LISTENER = _QUEUE + "/listeners/{listener_id}"
 _MESSAGE = _QUEUE + "/messages/{message_id}"
 _KEY = "/api_keys/{key_id}"
+_METRICS = "/analytics/messagingMetrics"
+_SOURCE = "/sources/{source_id}"
+_HOMESERVER = _SOURCE + "/events"  # to which it appends paths of Matrix's specification
+_LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
+_FORM = "application/x-www-form-urlencoded"
 _GET, _MAKE, _PUT, _DELETE = ("GET",), ("POST", "PUT"), ("PUT",), ("DELETE",)
 _PAGE, _MISSING, _TAKEN = bodies.PageQuery, (NotFound,), (NotFound, NameTaken)
+_FOREIGN = (NotFound, NotAuthenticated, Unavailable)
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -26,6 +47,93 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         _GET, "/stats/messages", statistics.get_messages, bodies.StatsAnswer, "stats", also="/messages/stats"
+    ),
+    Operation(
+        ("POST",),
+        _SOURCE + "/events",
+        live_sources.post_events,
+        source_bodies.Acknowledgement,
+        takes=(JSON, _FORM),
+        errors=_FOREIGN,
+    ),
+    Operation(
+        _PUT,
+        _HOMESERVER + "/_matrix/app/v1/transactions/{transaction_id}",
+        live_sources.put_transaction,
+        source_bodies.Acknowledgement,
+        query=source_bodies.TokenQuery,
+        takes=(JSON,),
+        errors=_FOREIGN,
+        also=_HOMESERVER + "/transactions/{transaction_id}",
+    ),
+    Operation(
+        ("POST",),
+        _HOMESERVER + "/_matrix/app/v1/ping",
+        live_sources.post_ping,
+        source_bodies.Acknowledgement,
+        query=source_bodies.TokenQuery,
+        takes=(JSON,),
+        errors=_FOREIGN,
+        also=_HOMESERVER + "/_matrix/app/unstable/fi.mau.msc2659/ping",
+    ),
+    Operation(
+        ("POST",),
+        "/activities",
+        activities.post,
+        source_bodies.ActivitiesTaken,
+        "activities",
+        None,
+        source_bodies.ActivitiesQuery,
+        takes=(JSON, *_LINES),
+    ),
+    Operation(_GET, "/sources", live_sources.get_all, source_bodies.SourcesAnswer, "sources"),
+    Operation(
+        _MAKE,
+        "/sources",
+        live_sources.post,
+        source_bodies.NewSourceAnswer,
+        "sources",
+        source_bodies.SourceBody,
+    ),
+    Operation(_GET, _SOURCE, live_sources.get, source_bodies.SourceAnswer, "sources", errors=_MISSING),
+    Operation(
+        _PUT,
+        _SOURCE,
+        live_sources.put,
+        source_bodies.SourceAnswer,
+        "sources",
+        source_bodies.SourceChange,
+        errors=_MISSING,
+    ),
+    Operation(_DELETE, _SOURCE, live_sources.delete, bodies.LinksAnswer, "sources", errors=_MISSING),
+    Operation(
+        _GET,
+        _METRICS + "/dailyTotals",
+        analytics.get_daily_totals,
+        analytics_bodies.DailyTotalsAnswer,
+        "analytics",
+        None,
+        analytics_bodies.DailyTotalsQuery,
+        forms=(JSON, CSV),
+    ),
+    Operation(
+        _GET,
+        _METRICS + "/summary",
+        analytics.get_summary,
+        analytics_bodies.SummaryAnswer,
+        "analytics",
+        None,
+        analytics_bodies.SpanQuery,
+        forms=(JSON, CSV),
+    ),
+    Operation(
+        _GET,
+        _METRICS + "/explain",
+        analytics.get_explanation,
+        analytics_bodies.ExplanationAnswer,
+        "analytics",
+        None,
+        analytics_bodies.ExplainQuery,
     ),
     Operation(
         _GET,

@@ -1,4 +1,4 @@
-"""What an error looks like outside: its status, and the body `{"title", "status", "detail"}`."""
+"""What an error looks like outside: its status, and its body, of which the analytics API has its own form."""
 
 from http import HTTPStatus
 
@@ -6,6 +6,7 @@ import msgspec
 
 from postroom.domain import errors
 from postroom.domain.errors import MethodNotAllowed, PostroomError, StoreError, Unavailable
+from postroom.http.tracking import Headers, TrackedProblem, is_tracked, tracked_problem, tracking_headers
 
 STATUS: dict[type[PostroomError], int] = {
     errors.Malformed: 400,
@@ -21,11 +22,10 @@ STATUS: dict[type[PostroomError], int] = {
     errors.Unavailable: 503,
     errors.StoreError: 503,
 }
-Headers = list[tuple[bytes, bytes]]
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """The body of every answer that is not a success."""
+    """The body of every answer of the hub API that is not a success."""
 
     title: str
     status: int
@@ -37,6 +37,22 @@ def problem(status: int, detail: str) -> Problem:
     # The phrase of the documented API; Python's own is newer.
     title = "Unprocessable Entity" if status == 422 else HTTPStatus(status).phrase
     return Problem(title, status, detail)
+
+
+def status_at(path: str, error: type[PostroomError]) -> int:
+    """The status of an error; the analytics API knows only 400 for all that is wrong with a request."""
+    status = STATUS[error]
+    return 400 if status == 422 and is_tracked(path) else status
+
+
+def problem_at(path: str, status: int, detail: str, number: str) -> tuple[Problem | TrackedProblem, Headers]:
+    """A problem in the form of the API that the path belongs to, and the headers of that form.
+
+    `number` is the request's own, for which the analytics API has a place.
+    """
+    if is_tracked(path):
+        return tracked_problem(detail, number), tracking_headers(number)
+    return problem(status, detail), []
 
 
 def headers_of(error: PostroomError) -> Headers:

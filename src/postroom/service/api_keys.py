@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from postroom.domain import scope
-from postroom.domain.api_key import PREFIX_LENGTH, SECRET_BYTES, ApiKey, Status, digest_of
+from postroom.domain.api_key import PREFIX_LENGTH, SECRET_BYTES, ApiKey, Encoding, Status, digest_of
 from postroom.domain.clock import Clock
 from postroom.domain.errors import Invalid, NameTaken, NotAuthenticated, NotFound
 from postroom.domain.names import check_name
@@ -55,7 +55,12 @@ class ApiKeys:
         return key
 
     async def create(
-        self, org_id: str, name: str, status: Status = "enabled", scopes: tuple[Scope, ...] = scope.DEFAULT
+        self,
+        org_id: str,
+        name: str,
+        status: Status = "enabled",
+        scopes: tuple[Scope, ...] = scope.DEFAULT,
+        encoding: Encoding | None = None,
     ) -> tuple[ApiKey, str]:
         """A new key and its secret, which is known only now.
 
@@ -65,9 +70,10 @@ class ApiKeys:
         """
         check_name(name)
         _check_status(status)
+        _check_encoding(encoding)
 
         async def body(entry: Entry) -> tuple[ApiKey, str]:
-            key, secret = await self._insert(entry, org_id, name, status, scopes)
+            key, secret = await self._insert(entry, org_id, name, status, scopes, encoding)
             entry.event(Kind.API_KEY_ADDED, org_id, api_key_id=key.id, name=name)
             return key, secret
 
@@ -97,6 +103,7 @@ class ApiKeys:
         name: str | UnsetType = UNSET,
         status: Status | UnsetType = UNSET,
         scopes: tuple[Scope, ...] | UnsetType = UNSET,
+        encoding: Encoding | UnsetType | None = UNSET,
     ) -> ApiKey:
         """Change what is given.
 
@@ -105,10 +112,11 @@ class ApiKeys:
             NameTaken: another key of the organization has the name.
             NotFound: there is no such key.
         """
-        given: dict[str, Any] = {"name": name, "status": status, "scopes": scopes}
+        given: dict[str, Any] = {"name": name, "status": status, "scopes": scopes, "encoding": encoding}
         changes = {field: value for field, value in given.items() if value is not UNSET}
         check_name(changes.get("name", "unchanged"))
         _check_status(changes.get("status", "enabled"))
+        _check_encoding(changes.get("encoding"))
 
         async def body(entry: Entry) -> ApiKey:
             await api_keys.hold(entry.tx, org_id, key_id)
@@ -147,7 +155,13 @@ class ApiKeys:
         self._uses = {key: at for key, at in self._uses.items() if uses.get(key) != at}
 
     async def _insert(
-        self, entry: Entry, org_id: str, name: str, status: Status, scopes: tuple[Scope, ...]
+        self,
+        entry: Entry,
+        org_id: str,
+        name: str,
+        status: Status,
+        scopes: tuple[Scope, ...],
+        encoding: Encoding | None = None,
     ) -> tuple[ApiKey, str]:
         secret = self._random_text(SECRET_BYTES)
         key = ApiKey(
@@ -161,6 +175,7 @@ class ApiKeys:
             entry.at,
             None,
             digest_of(secret),
+            encoding,
         )
         if not await api_keys.insert(entry.tx, key):
             raise NameTaken(name)
@@ -180,3 +195,8 @@ def _found(key: ApiKey | None, key_id: str) -> ApiKey:
 def _check_status(status: str) -> None:
     if status not in get_args(Status):
         raise Invalid("status", "must be enabled or disabled")
+
+
+def _check_encoding(encoding: str | None) -> None:
+    if encoding is not None and encoding not in get_args(Encoding):
+        raise Invalid("encoding", "must be array or string")

@@ -11,9 +11,11 @@ from postroom.service.audit import Audit
 from postroom.service.deliveries import Deliveries
 from postroom.service.directory import Directory
 from postroom.service.folding import Folding
+from postroom.service.hearing import Hearing
 from postroom.service.intake import Intake
 from postroom.service.ledger import Ledger
 from postroom.service.listeners import Listeners
+from postroom.service.live_sources import LiveSources
 from postroom.service.liveness import Probes
 from postroom.service.membership import Membership
 from postroom.service.messages import Messages
@@ -21,6 +23,7 @@ from postroom.service.organizations import Organizations
 from postroom.service.outbox import Outbox
 from postroom.service.queues import Queues
 from postroom.service.stats import Statistics
+from postroom.service.totals import Totals
 from postroom.store import processes, usage
 from postroom.store.database import Database
 
@@ -58,7 +61,10 @@ class Hub:
         self.statistics = Statistics(database, clock, self.ledger)
         self.audit = Audit(database, clock)
         self.intake = Intake(database)
+        self.live_sources = LiveSources(self.ledger, database)
+        self.hearing = Hearing(database, self.intake, clock)
         self.folding = Folding(database, clock)
+        self.totals = Totals(database, self.folding)
 
     async def prepare(self) -> None:
         """Take up the clock where the last process left it.

@@ -8,7 +8,7 @@ totals of its own, so that flushers, of this process or of others, never wait fo
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 from postroom.domain.clock import HeldClock
@@ -30,11 +30,15 @@ TURN_WITHIN = 5.0  # seconds
 
 
 class Entry:
-    """One commit under way: the transaction, its time `at` in ms, and what it counts."""
+    """One commit under way: the transaction, its time `at` in ms, and what it counts.
 
-    def __init__(self, tx: Transaction, at: int, ids: IdSource) -> None:
+    One that is not `trusting` is to ask the database for what else is taken from memory.
+    """
+
+    def __init__(self, tx: Transaction, at: int, ids: IdSource, *, trusting: bool) -> None:
         self.tx = tx
         self.at = at
+        self.trusting = trusting
         self.events: list[UsageEvent] = []
         self.counts: dict[tuple[str, str], Counts] = {}
         self.afterwards: list[Callable[[], None]] = []
@@ -93,16 +97,10 @@ class Writer:
         self.series = series
         self._turn = asyncio.Lock()
 
-    async def commit(self, body: Callable[[Entry], Awaitable[T]]) -> T:
-        """As `Ledger.commit`."""
-
-        async def transaction(tx: Transaction) -> tuple[T, Committed]:
-            at = self._clock()
-            entry = Entry(tx, at, self._ids.of(at))
-            return await body(entry), await self._count(entry)
-
+    async def commit(self, body: Callable[[Entry], Awaitable[T]], *, at_once: bool = False) -> T:
+        """As `Ledger.commit`; what is done `at_once` trusts what is in memory first."""
         async with self._in_turn():
-            result, done = await self._run(transaction)
+            result, done = await self._run(body, at_once)
             if done.hold:
                 self.series.committed(done.hold, done.segments)
         for action in done.entry.afterwards:
@@ -113,7 +111,7 @@ class Writer:
     async def _in_turn(self) -> AsyncIterator[None]:
         """Where one commit takes long, those behind it are not to wait as long again, one after the other."""
         try:
-            async with asyncio.timeout(TURN_WITHIN):
+            async with asyncio.timeout(TURN_WITHIN) if self._turn.locked() else nullcontext():
                 await self._turn.acquire()
         except TimeoutError as error:
             raise Unavailable("other writes take long; try again") from error
@@ -122,17 +120,20 @@ class Writer:
         finally:
             self._turn.release()
 
-    async def _run(
-        self, transaction: Callable[[Transaction], Awaitable[tuple[T, Committed]]]
-    ) -> tuple[T, Committed]:
+    async def _run(self, body: Callable[[Entry], Awaitable[T]], at_once: bool) -> tuple[T, Committed]:
+        async def transaction(tx: Transaction) -> tuple[T, Committed]:
+            at = self._clock()
+            entry = Entry(tx, at, self._ids.of(at), trusting=at_once)
+            return await body(entry), await self._count(entry)
+
         try:
-            return await self._database.transaction(transaction)
+            return await self._database.transaction(transaction, at_once=at_once)
         except usage.Behind as behind:
             self._clock.hold(behind.last + 1)
-            return await self._run(transaction)
+            return await self._run(body, at_once)
         except NotMet:
             self.series.doubt()
-            return await self._run(transaction)
+            return await self._run(body, at_once=False)
         except BaseException as error:
             if not isinstance(error, PostroomError) or isinstance(error, Unavailable):
                 self.series.doubt()
@@ -266,7 +267,7 @@ class Ledger:
             ]
 
         try:
-            results = await writer.commit(body) if batch else []
+            results = await writer.commit(body, at_once=True) if batch else []
         except Exception as error:
             await self._after_failure(writer, batch, error)
         else:

@@ -15,10 +15,9 @@ from postroom.domain.usage import Kind
 from postroom.service.directory import Directory
 from postroom.service.ledger import Entry, Ledger
 from postroom.service.outbox import Outbox
-from postroom.store import deliveries, listeners, messages
+from postroom.service.recipients import QueueKey, RecipientsMemory
+from postroom.store import deliveries, messages
 from postroom.store.database import Database, Reader
-
-Recipients = dict[tuple[str, str], list[str]]
 
 
 class _New(NamedTuple):
@@ -36,6 +35,7 @@ class Messages:
         self._database = database
         self._directory = directory
         self._outbox = outbox
+        self._recipients = RecipientsMemory()
 
     async def accept(self, org_id: str, queue_id: str, data: str, name: str | None = None) -> str:
         """The id of the message, now on disk and owed to every listener that the queue has.
@@ -108,7 +108,7 @@ class Messages:
 
         async def body(entry: Entry) -> list[str]:
             await self._find(entry.tx, org_id, queue_id, message_id)
-            to = await listeners.recipients(entry.tx, [(org_id, queue_id)])
+            to = await self._recipients.of(entry, [(org_id, queue_id)])
             waiting = await deliveries.discard_of_message(entry.tx, org_id, message_id, entry.at)
             for listener_id in set(waiting).intersection(to.get((org_id, queue_id), ())):
                 entry.tally(org_id, listener_id, discarded=1)
@@ -126,7 +126,7 @@ class Messages:
         return message
 
     async def _write(self, entry: Entry, items: list[_New]) -> Sequence[str | Exception]:
-        to = await listeners.recipients(entry.tx, {(i.org_id, i.queue_id) for i in items})
+        to = await self._recipients.of(entry, {(i.org_id, i.queue_id) for i in items})
         accepted: list[Message] = []
         results: list[str | Exception] = []
         for item in items:
@@ -138,7 +138,7 @@ class Messages:
         await self._keep(entry, accepted, to)
         return results
 
-    async def _keep(self, entry: Entry, accepted: list[Message], to: Recipients) -> None:
+    async def _keep(self, entry: Entry, accepted: list[Message], to: dict[QueueKey, list[str]]) -> None:
         await messages.insert(entry.tx, accepted)
         owed = [(m, listener_id) for m in accepted for listener_id in to[m.org_id, m.queue_id]]
         await deliveries.insert(

@@ -139,7 +139,7 @@ async def discard_all(entry: Entry, listener: Listener) -> None:
     """
     counts = await listeners.counts(entry.tx, listener.org_id, listener.id)
     entry.tally(listener.org_id, listener.id, discarded=counts.pending)
-    await listeners.delete(entry.tx, listener.org_id, listener.id)
+    await listeners.delete(entry.tx, listener)
 
 
 def _changed(queue: Queue, name: str | UnsetType, raw_schema: RawSchema | UnsetType | None) -> Queue:

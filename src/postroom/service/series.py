@@ -8,9 +8,10 @@ from postroom.store.database import Transaction
 
 
 class Hold(NamedTuple):
-    """A series that is held, and its newest segments as far as they are known."""
+    """A series that is held, since when, and its newest segments as far as they are known."""
 
     number: int
+    term: int
     newest: dict[str, Segment]
 
 
@@ -43,11 +44,11 @@ class Series:
         Raises:
             NotMet: it is not held any more; raised here or later in the transaction.
         """
-        hold = self._held or Hold(await processes.take_series(tx, self.holder, at, at + self._lease), {})
+        hold = self._held or Hold(*await processes.take_series(tx, self.holder, at, at + self._lease), {})
         if rare:
-            await processes.bump_revision(tx, hold.number, self.holder)
+            await processes.bump_revision(tx, hold.number, self.holder, hold.term)
         elif hold is self._held:
-            await processes.hold_series(tx, hold.number, self.holder)
+            await processes.hold_series(tx, hold.number, self.holder, hold.term)
         return hold
 
     def committed(self, hold: Hold, written: dict[str, Segment]) -> None:

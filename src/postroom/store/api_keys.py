@@ -18,6 +18,7 @@ async def insert(tx: Transaction, key: ApiKey) -> bool:
         key.status,
         _dump(key.scopes),
         key.created_at,
+        key.encoding,
     )
     return bool(await tx.fetch("insert_api_key", *values))
 
@@ -41,7 +42,7 @@ async def of(reader: Reader, org_id: str) -> list[ApiKey]:
 
 async def update(tx: Transaction, key: ApiKey) -> bool:
     """False where the name is taken."""
-    values = (key.org_id, key.id, key.name, key.status, _dump(key.scopes), key.updated_at)
+    values = (key.org_id, key.id, key.name, key.status, _dump(key.scopes), key.updated_at, key.encoding)
     return bool(await tx.fetch("update_api_key", *values))
 
 

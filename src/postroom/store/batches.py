@@ -6,11 +6,25 @@ given (p1, p2) WHERE id = given.p1`, so that a database behind a network is aske
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
 
 _PARAMETER = re.compile(r"\$(\d+)")
+_PLACE = re.compile(r"\?(\d+)")
 _WORD = re.compile(r"[A-Za-z_]+|[()]|'[^']*'")
 _INSERT = re.compile(r"INSERT INTO (\w+)")
 _JOINED = {"SELECT": "CROSS JOIN", "UPDATE": "FROM", "DELETE": "USING"}
+
+
+class Part(NamedTuple):
+    """A query that is a part of a statement, with the types of its parameters.
+
+    For one row they are values, which cost both sides less than the arrays that they are for `many`.
+    """
+
+    sql: str
+    types: Sequence[str]
+    many: bool
 
 
 def batched(sql: str, types: Sequence[str], first: int = 1) -> str:
@@ -20,46 +34,73 @@ def batched(sql: str, types: Sequence[str], first: int = 1) -> str:
     parameters are numbered from `first` on.
     """
     verb = sql.split(None, 1)[0].upper()
-    rows = _rows(types, first)
     if verb == "INSERT":
-        start, end = _values(sql)
-        inner = _PARAMETER.sub(r"given.p\1", sql[start + len("VALUES") : end].strip()[1:-1])
-        return f"{sql[:start]}SELECT {inner} FROM {rows}{sql[end:]}"  # noqa: S608 - made of our own queries
+        return _insert(Part(sql, types, many=True), first)
     text = _PARAMETER.sub(r"given.p\1", sql)
     where = _last(text, "WHERE")
-    return f"{text[:where]}{_JOINED[verb]} {rows} {text[where:]}"
+    return f"{text[:where]}{_JOINED[verb]} {_rows(types, first)} {text[where:]}"
 
 
-def joined(inserts: Sequence[tuple[str, Sequence[str]]], required: str | None = None) -> str:
-    """One statement that does what several INSERTs for many rows do; each has the types of its parameters.
+def joined(inserts: Sequence[Part], required: Sequence[Part] = ()) -> str:
+    """One statement that does what several INSERTs do.
 
     They must be into different tables: none sees what the others insert, but their references are checked
-    when all of them are done. Where the query `required`, whose parameters come first, has no row, the
-    statement divides by zero.
+    when all of them are done. Of the queries that are `required`, whose parameters come first and which may
+    also write, each is to answer a row for each row of parameters; else the statement divides by zero.
     """
-    first = 1 + (len(set(_PARAMETER.findall(required))) if required else 0)
-    texts = []
-    for sql, types in inserts:
-        texts.append(batched(sql, types, first))
-        first += len(types)
-    parts = [f"part{number} AS ({text})" for number, text in enumerate(texts[:-1], 1)]
-    last = texts[-1]
-    if required:
-        parts.insert(0, f"required AS (SELECT 1 / count(*) AS met FROM ({required}) AS found)")  # noqa: S608
-        last = _where(last, "(SELECT met FROM required) = 1")
+    first, parts, conditions = 1, list[str](), list[str]()
+    for number, part in enumerate(required, 1):
+        rows = f"cardinality(${first}::{part.types[0]}[])" if part.many else "1"
+        parts.append(f"required{number} AS ({_query(part, first)})")
+        conditions.append(f"1 / CAST((SELECT count(*) FROM required{number}) = {rows} AS INT) = 1")  # noqa: S608
+        first += len(part.types)
+    for number, part in enumerate(inserts[:-1], 1):
+        parts.append(f"part{number} AS ({_insert(part, first)})")
+        first += len(part.types)
+    last = _insert(inserts[-1], first, " AND ".join(conditions))
     return f"WITH {', '.join(parts)} {last}" if parts else last
 
 
-def _where(insert: str, condition: str) -> str:
-    """An INSERT from `given` rows, with a condition."""
-    end = insert.index(")", insert.index(" AS given (")) + 1
-    return f"{insert[:end]} WHERE {condition}{insert[end:]}"
+def _query(part: Part, first: int) -> str:
+    """A query that answers rows, whose parameters are numbered from `first` on."""
+    return batched(part.sql, part.types, first) if part.many else _typed(part.sql, part.types, first)
+
+
+def _insert(part: Part, first: int, condition: str = "") -> str:
+    """An INSERT whose parameters are numbered from `first` on, and which inserts nothing unless ..."""
+    start, end = _values(part.sql)
+    values = part.sql[start + len("VALUES") : end].strip()[1:-1]
+    if part.many:
+        chosen = _PARAMETER.sub(r"given.p\1", values) + f" FROM {_rows(part.types, first)}"
+    else:
+        chosen = _typed(values, part.types, first)
+    where = f" WHERE {condition}" if condition else ""
+    return f"{part.sql[:start]}SELECT {chosen}{where}{part.sql[end:]}"
+
+
+@cache
+def repeated(sql: str, rows: int) -> str:
+    """An INSERT with VALUES for so many rows, its parameters numbered row by row, as SQLite has them."""
+    start, end = _values(sql)
+    row = sql[start + len("VALUES") : end].strip()
+    count = max(int(number) for number in _PLACE.findall(row))
+    given = (_shifted(row, number * count) for number in range(rows))
+    return f"{sql[:start]}VALUES {', '.join(given)}{sql[end:]}"
+
+
+def _shifted(row: str, by: int) -> str:
+    return _PLACE.sub(lambda place: f"?{int(place[1]) + by}", row)
 
 
 def table_of_insert(sql: str) -> str | None:
     """The table that an INSERT with VALUES, and without an answer, is into; None for everything else."""
     found = _INSERT.match(sql)
     return found[1] if found and "RETURNING" not in sql and "VALUES" in sql else None
+
+
+def _typed(sql: str, types: Sequence[str], first: int) -> str:
+    typed = [f"${number}::{kind}" for number, kind in enumerate(types, first)]
+    return _PARAMETER.sub(lambda found: typed[int(found[1]) - 1], sql)
 
 
 def _rows(types: Sequence[str], first: int) -> str:

@@ -33,6 +33,9 @@ BIG: Final = (
     "activity_duplicates",
     "dirty_days",
     "day_totals",
+    "live_counts",
+    "live_rooms",
+    "imports",
 )
 """Distributed by org_id, all colocated with the first; every other table is small."""
 

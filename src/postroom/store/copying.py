@@ -34,6 +34,11 @@ TABLES = (
     "activity_duplicates",
     "dirty_days",
     "day_totals",
+    "live_sources",
+    "live_periods",
+    "live_counts",
+    "live_rooms",
+    "imports",
 )
 """What is copied, and after what it refers to. Who serves, and who holds what, is left behind."""
 

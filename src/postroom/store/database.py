@@ -26,11 +26,17 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """A transaction under way; whoever holds it awaits nothing but its methods."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else can write before its end."""
+
     async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
         """The rows that the query answers for each of the `rows` of parameters, one after another."""
 
-    async def require(self, query: str, *params: Value) -> None:
-        """Let the transaction be durable only if the query has a row, which is asked by its commit.
+    async def require(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        """Let the transaction be durable only if the query answers a row for each row of parameters.
+
+        It may be run as late as with the commit.
 
         Raises:
             NotMet: it has none; raised here, by a later method, or by the transaction itself.
@@ -68,13 +74,16 @@ class Database(Reader, Protocol):
     def apart(self) -> Reader:
         """Reads what may take long, so that nothing else waits for it."""
 
-    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]], *, at_once: bool = False) -> T:
         """Run `body` in one transaction, durable when this returns, undone when it raises.
 
-        It may be run more than once, each time from its start and on the state of that moment.
+        It may be run more than once, each time from its start and on the state of that moment. One that is
+        done `at_once` may begin later than `body` does, as late as with the first query that it asks.
 
         Raises:
-            Unavailable: the database is busy, full or out of reach; nothing was changed.
+            NotMet: what it required does not hold; or, done at once, it began too late.
+            Unavailable: the database is busy, full or out of reach. Nothing was changed, unless the
+                connection was lost in the middle of the commit.
         """
 
     async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
@@ -90,7 +99,8 @@ class Database(Reader, Protocol):
     async def settled(self) -> int | None:
         """All that bears an earlier time than this, ms, can be read by now; None where that is so of all.
 
-        A transaction bears the time of its beginning, and one that began later may be done before it.
+        A transaction bears the time of its beginning, and one that began later may be done before it. Where
+        one that is done at once begins a little later than it says, this lags as far behind.
         """
 
     async def now(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from postroom.domain.delivery import Attempt, Outcome, Owed, State
-from postroom.store.database import Reader, Transaction
+from postroom.store.database import Reader, Transaction, Value
 
 
 async def insert(tx: Transaction, owed: Iterable[tuple[str, str, str, int]]) -> None:
@@ -17,14 +17,30 @@ async def settle(tx: Transaction, outcomes: list[Outcome]) -> list[Outcome]:
     The others were discarded, or made by another process, while the attempt was under way, and are left as
     they are.
     """
-    retries = [o for o in outcomes if o.state is State.PENDING]
-    ends = [o for o in outcomes if o.state is not State.PENDING]
-    rows = await tx.fetch_many("retry_delivery", [(*_key(o), o.attempt.number, o.at) for o in retries])
-    rows += await tx.fetch_many(
-        "end_delivery", [(*_key(o), o.attempt.number, o.state.value, o.at) for o in ends]
-    )
+    retries, ends = _changes(outcomes)
+    rows = await tx.fetch_many("retry_delivery", retries) + await tx.fetch_many("end_delivery", ends)
     settled = {(message_id, listener_id) for message_id, listener_id in rows}
     return [o for o in outcomes if (o.message_id, o.attempt.listener_id) in settled]
+
+
+async def settle_all(tx: Transaction, outcomes: list[Outcome]) -> None:
+    """Write the outcomes, and require that each delivery still waits for this attempt.
+
+    Raises:
+        NotMet: one does not; raised here or later in the transaction.
+    """
+    retries, ends = _changes(outcomes)
+    await tx.require("retry_delivery", retries)
+    await tx.require("end_delivery", ends)
+
+
+def _changes(outcomes: list[Outcome]) -> tuple[list[tuple[Value, ...]], list[tuple[Value, ...]]]:
+    """The parameters for those that are tried again, and for those that ended."""
+    retries = [(*_key(o), o.attempt.number, o.at) for o in outcomes if o.state is State.PENDING]
+    ends = [
+        (*_key(o), o.attempt.number, o.state.value, o.at) for o in outcomes if o.state is not State.PENDING
+    ]
+    return list(retries), list(ends)
 
 
 async def written(tx: Transaction, outcomes: list[Outcome]) -> list[Outcome]:

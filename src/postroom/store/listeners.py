@@ -1,10 +1,18 @@
 """Listeners, what became of their deliveries, and what their probes found."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from postroom.domain.listener import Counts, Listener
 from postroom.domain.liveness import DEAD_AFTER, Liveness
 from postroom.store.database import Reader, Transaction
+
+
+class Recipients(NamedTuple):
+    """The ids of a queue's listeners, and the version that it keeps while they stay the same."""
+
+    version: int
+    listener_ids: list[str]
 
 
 async def insert(tx: Transaction, listener: Listener) -> bool:
@@ -22,7 +30,10 @@ async def insert(tx: Transaction, listener: Listener) -> bool:
         v.slot,
         v.created_at,
     )
-    return bool(await tx.fetch("insert_listener", *values))
+    added = bool(await tx.fetch("insert_listener", *values))
+    if added:
+        await tx.execute("change_queue", v.org_id, v.queue_id)
+    return added
 
 
 async def find(reader: Reader, org_id: str, listener_id: str) -> Listener | None:
@@ -39,6 +50,15 @@ async def present(tx: Transaction, some: Iterable[tuple[str, str, str]]) -> set[
     return {
         (org_id, listener_id) for org_id, listener_id in await tx.fetch_many("present_listener", list(some))
     }
+
+
+async def hold(tx: Transaction, some: Iterable[tuple[str, str, str]]) -> None:
+    """Require that all of them, as for `present`, are there, and stay so until the commit.
+
+    Raises:
+        NotMet: they are not; raised here or later in the transaction.
+    """
+    await tx.require("present_listener", some)
 
 
 async def of(reader: Reader, org_id: str) -> list[Listener]:
@@ -63,17 +83,26 @@ async def every(reader: Reader) -> list[Listener]:
 
 async def recipients(
     tx: Transaction, of_queues: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], list[str]]:
-    """The ids of the listeners that a message accepted now goes to, of those queues that there are.
+) -> dict[tuple[str, str], Recipients]:
+    """Whom a message accepted now goes to, of those queues that there are.
 
     Queues go by (organization's id, queue's id), and keep their listeners until the commit.
     """
-    asked, found = set(of_queues), dict[tuple[str, str], list[str]]()
-    for org_id, queue_id, listener_id in await tx.fetch_many("recipients", list(asked)):
-        found.setdefault((org_id, queue_id), []).append(listener_id)
-    for org_id, queue_id in await tx.fetch_many("present_queue", list(asked - found.keys())):
-        found[org_id, queue_id] = []
+    # First the queue, then its listeners: a statement that waits for a lock sees all else as it was before.
+    shared = await tx.fetch_many("share_queue", list(of_queues))
+    found = {(org_id, queue_id): Recipients(version, []) for org_id, queue_id, version in shared}
+    for org_id, queue_id, listener_id in await tx.fetch_many("recipients", list(found)):
+        found[org_id, queue_id].listener_ids.append(listener_id)
     return found
+
+
+async def hold_recipients(tx: Transaction, known: dict[tuple[str, str], Recipients]) -> None:
+    """Require that the queues have the listeners that are known, and keep them until the commit.
+
+    Raises:
+        NotMet: they have others, or are gone; raised here or later in the transaction.
+    """
+    await tx.require("unchanged_queue", [(*queue, each.version) for queue, each in known.items()])
 
 
 async def update(tx: Transaction, listener: Listener) -> bool:
@@ -89,11 +118,13 @@ async def disable(tx: Transaction, org_id: str, listener_id: str) -> None:
     await tx.execute("set_listener_status", org_id, listener_id, "disabled")
 
 
-async def delete(tx: Transaction, org_id: str, listener_id: str) -> None:
+async def delete(tx: Transaction, listener: Listener) -> None:
     """The listener and its liveness; its pending deliveries are left to be discarded a few at a time."""
-    await tx.execute("delete_listener", org_id, listener_id)
-    await tx.execute("delete_liveness", org_id, listener_id)
-    await tx.execute("insert_removal", org_id, listener_id, "listener")
+    key = listener.org_id, listener.id
+    await tx.execute("change_queue", listener.org_id, listener.queue_id)
+    await tx.execute("delete_listener", *key)
+    await tx.execute("delete_liveness", *key)
+    await tx.execute("insert_removal", *key, "listener")
 
 
 async def add_counts(tx: Transaction, series: int, added: dict[tuple[str, str], Counts]) -> None:

@@ -29,6 +29,14 @@ def held(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_named(path: Path) -> bool:
+    """Whether the lock file names a process: one that holds the lock, or that was killed holding it."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
 def _take(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

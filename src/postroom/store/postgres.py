@@ -1,24 +1,25 @@
-"""PostgreSQL through asyncpg: a pool of connections, transactions that are run again where that is safe."""
+"""PostgreSQL through asyncpg: transactions that are run again where that is safe."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
-from itertools import chain
-from typing import Any, cast
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import cast
 
 import asyncpg
 
-from postroom.domain.errors import Unavailable
-from postroom.store import queries
-from postroom.store.batches import batched, joined, table_of_insert
 from postroom.store.channel import PostgresChannel
-from postroom.store.database import NotMet, Reader, Row, T, Transaction, Value
-from postroom.store.trouble import FAILURES, explained, is_lost, passes, translated
+from postroom.store.connections import Connection, Connections
+from postroom.store.database import Reader, Row, T, Transaction, Value
+from postroom.store.postgres_transaction import PostgresTransaction, Statements
+from postroom.store.trouble import FAILURES, explained, in_doubt, is_lost, passes, translated
 
 ACQUIRE_WITHIN = 3.0  # seconds
 CONNECT_WITHIN = 3.0
 ANSWER_WITHIN = 20.0
+LATE_BY = 25  # ms
 _AS_LONG_AS_IT_TAKES = 1e6
 _PAUSES = (0.005, 0.02, 0.1, 0.3)
 _SETTINGS = {
@@ -33,14 +34,11 @@ _SETTINGS = {
     # Those of what goes together into many tables take longer to make than to run.
     "plan_cache_mode": "force_generic_plan",
 }
-_NEVER = 10**12
 # Under another name, as nobody is to wait for one that only reads; see `settled_time`.
 _AT_LEISURE = (
     "SET LOCAL application_name = 'postroom-reads'; SET LOCAL statement_timeout = 0;"
     " SET LOCAL enable_seqscan = on"
 )
-Connection = Any  # asyncpg has no types
-Columns = list[tuple[Value, ...]]
 
 
 async def connect(url: str) -> Connection:
@@ -57,140 +55,13 @@ async def connect(url: str) -> Connection:
         )
 
 
-class PostgresTransaction:
-    """The methods of a transaction on one connection.
-
-    Rows to insert are kept back until something else is asked for, and sent together: the round trips to the
-    server are what a transaction costs.
-    """
-
-    def __init__(self, connection: Connection, statements: "Statements", within: float | None = None) -> None:
-        self._connection = connection
-        self._statements = statements
-        self._within = within  # seconds; None is what the connection was told
-        self._inserts: dict[str, tuple[str, Columns]] = {}  # by table
-        self._required: tuple[str, tuple[Value, ...]] | None = None
-
-    async def fetch(self, query: str, *params: Value) -> list[Row]:
-        """All rows of the query."""
-        await self.flush()
-        sql = self._statements.sql[query]
-        return cast(list[Row], await self._connection.fetch(sql, *params, timeout=self._within))
-
-    async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
-        """The rows of the query for all rows of parameters, asked for in one statement."""
-        columns = list(zip(*rows, strict=True))
-        if not columns:
-            return []
-        if len(columns[0]) == 1:  # for which the server has a better plan
-            return await self.fetch(query, *(column[0] for column in columns))
-        await self.flush()
-        sql = await self._statements.for_many(self._connection, query)
-        return cast(list[Row], await self._connection.fetch(sql, *columns))
-
-    async def require(self, query: str, *params: Value) -> None:
-        """Keep it back as well; there is one in each transaction, of a series of totals."""
-        self._required = query, params
-
-    async def execute(self, query: str, *params: Value) -> None:
-        """Run the query once."""
-        if query in self._statements.insert_into:
-            await self.execute_many(query, [params])
-        else:
-            await self.fetch(query, *params)
-
-    async def execute_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
-        """Run the query for all rows of parameters, in one statement."""
-        table = self._statements.insert_into.get(query)
-        if table is None:
-            await self.fetch_many(query, rows)
-        elif columns := list(zip(*rows, strict=True)):
-            if table in self._inserts:
-                await self.flush()
-            self._inserts[table] = query, columns
-
-    async def flush(self) -> None:
-        """Insert what was kept back."""
-        if not self._inserts:
-            return
-        queries, columns = zip(*self._inserts.values(), strict=True)
-        self._inserts.clear()
-        if self._statements.apart:  # Citus lets no statement insert into several tables
-            for query, of_one in zip(queries, columns, strict=True):
-                await self._insert((query,), of_one)
-        else:
-            await self._insert(queries, chain.from_iterable(columns))
-
-    async def finish(self) -> None:
-        """Do what was kept back, before the commit.
-
-        Raises:
-            NotMet: what was required does not hold.
-        """
-        if self._required and (self._statements.apart or not self._inserts):
-            query, params = self._required
-            self._required = None
-            if not await self.fetch(query, *params):
-                raise NotMet(query)
-        await self.flush()
-
-    async def _insert(self, queries: tuple[str, ...], columns: Iterable[tuple[Value, ...]]) -> None:
-        required, params = self._required or (None, ())
-        if self._statements.apart:
-            required, params = None, ()
-        else:
-            self._required = None
-        sql = await self._statements.for_inserts(self._connection, queries, required)
-        try:
-            await self._connection.fetch(sql, *params, *columns)
-        except asyncpg.DivisionByZeroError as error:
-            raise NotMet(required) from error
-
-
-class Statements:
-    """The text of the named queries, each for one row or for many, or several inserts in one.
-
-    With Citus, where no statement may insert into several distributed tables, they are sent `apart`.
-    """
-
-    def __init__(self, *, apart: bool) -> None:
-        self.sql = queries.load("postgres")
-        self.insert_into = {
-            query: table for query, sql in self.sql.items() if (table := table_of_insert(sql)) is not None
-        }
-        self.apart = apart
-        self._types: dict[str, list[str]] = {}
-        self._texts: dict[tuple[str | None, ...], str] = {}
-
-    async def for_many(self, connection: Connection, query: str) -> str:
-        """The query as one statement for many rows."""
-        key = (query,)
-        if key not in self._texts:
-            self._texts[key] = batched(self.sql[query], await self._of(connection, query))
-        return self._texts[key]
-
-    async def for_inserts(self, connection: Connection, names: tuple[str, ...], required: str | None) -> str:
-        """The inserts as one statement, each for many rows, behind the parameters of what is required."""
-        key = (required, *names)
-        if key not in self._texts:
-            inserts = [(self.sql[name], await self._of(connection, name)) for name in names]
-            self._texts[key] = joined(inserts, self.sql[required] if required else None)
-        return self._texts[key]
-
-    async def _of(self, connection: Connection, query: str) -> list[str]:
-        """The types of a query's parameters, as the server sees them."""
-        if query not in self._types:
-            prepared = await connection.prepare(self.sql[query])
-            self._types[query] = [each.name for each in prepared.get_parameters()]
-        return self._types[query]
-
-
 class PostgresDatabase:
     """A PostgreSQL database, already migrated, over a pool of connections."""
 
-    def __init__(self, url: str, pool: Any, statements: Statements) -> None:
-        self._pool = pool
+    def __init__(self, url: str, connections: Connections, statements: Statements) -> None:
+        self._connections = connections
         self._statements = statements
+        self._ahead = 0  # ms, of the server's clock before the steady one of this machine; never too many
         self.channel = PostgresChannel(url)
 
     @classmethod
@@ -201,24 +72,14 @@ class PostgresDatabase:
             StoreError: there is no such database, or it lets nobody in under this name.
             Unavailable: the server is out of reach.
         """
+        pool = Connections(partial(_connect, url), connections, ACQUIRE_WITHIN)
         with translated():
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=0,  # a floor would be restored by the pool itself, with a traceback for each failure
-                init_size=1,
-                max_size=connections,
-                timeout=CONNECT_WITHIN,
-                command_timeout=ANSWER_WITHIN,
-                statement_cache_size=500,
-                max_cached_statement_lifetime=0,
-                max_queries=_NEVER,
-                server_settings=_SETTINGS,
-                target_session_attrs="read-write",
-                init=_be_durable,
-                reset=_leave_as_it_is,
-            )
-            citus = await pool.fetchval("SELECT 1 FROM pg_extension WHERE extname = 'citus'")
-        return cls(url, pool, Statements(apart=citus is not None))
+            first = await pool.acquire()
+            citus = await first.fetchval("SELECT 1 FROM pg_extension WHERE extname = 'citus'")
+            pool.release(first)
+        database = cls(url, pool, Statements(apart=citus is not None))
+        await database.now()
+        return database
 
     @property
     def apart(self) -> Reader:
@@ -233,20 +94,27 @@ class PostgresDatabase:
 
         return await self._again(body)
 
-    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run `body` between BEGIN and COMMIT; again from its start, where it failed without being wrong."""
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]], *, at_once: bool = False) -> T:
+        """Run `body` between BEGIN and COMMIT; again from its start, where it failed without being wrong.
+
+        What is to be done at once begins with the first query, or is one statement: a single round trip.
+        """
 
         async def attempt(connection: Connection) -> T:
-            await connection.execute("BEGIN")
+            inside = PostgresTransaction(connection, self._statements)
+            if at_once and not self._statements.apart:
+                await inside.require("begun_in_time", [(_steady() + self._ahead + LATE_BY,)])
+            else:
+                await inside.begin()
             try:
-                inside = PostgresTransaction(connection, self._statements)
                 result = await body(inside)
                 await inside.finish()
             except BaseException as error:
-                if not is_lost(error):  # else nobody would hear of it, and the wait would be as long again
+                if inside.begun and not is_lost(error):  # else the wait would be as long again, for nothing
                     await _roll_back(connection)
                 raise
-            await _commit(connection)
+            if inside.begun:
+                await _commit(connection)
             return result
 
         return await self._again(attempt)
@@ -257,7 +125,9 @@ class PostgresDatabase:
         async def attempt(connection: Connection) -> T:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await connection.execute(_AT_LEISURE)
-                return await body(PostgresTransaction(connection, self._statements, _AS_LONG_AS_IT_TAKES))
+                return await body(
+                    PostgresTransaction(connection, self._statements, begun=True, within=_AS_LONG_AS_IT_TAKES)
+                )
 
         return await self._again(attempt)
 
@@ -265,29 +135,27 @@ class PostgresDatabase:
         """It cannot be told whether somebody else wrote: somebody always does."""
 
     async def settled(self) -> int:
-        """When the oldest transaction under way began, ms, or else now."""
-        ((at,),) = await self.fetch("settled_time")
+        """When the oldest transaction under way began, ms, or else now; less what one may be late by."""
+        ((at,),) = await self.fetch("settled_time", LATE_BY)
         return cast(int, at)
 
     async def now(self) -> int:
         """The server's time, ms, by which all processes go."""
+        before = _steady()
         ((now,),) = await self.fetch("database_time")
+        if not now - _steady() <= self._ahead <= now - before:
+            self._ahead = now - _steady()
         return cast(int, now)
 
     async def close(self) -> None:
         """Give up the connections."""
-        try:
-            async with asyncio.timeout(ACQUIRE_WITHIN):
-                await self._pool.close()
-        except FAILURES:
-            self._pool.terminate()
+        await self._connections.close()
 
     async def _again(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
         """What the attempt answers; tried again where it was in nobody's hands that it failed."""
         for pause in (*_PAUSES, None):
             try:
-                async with self._connection() as connection:
-                    return await attempt(connection)
+                return await self._try(attempt)
             except Exception as error:
                 if pause is None or not passes(error):
                     if told := explained(error):
@@ -296,19 +164,38 @@ class PostgresDatabase:
             await asyncio.sleep(pause * (0.5 + random.random()))  # noqa: S311
         raise AssertionError("the last attempt neither answered nor failed")
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        connection = await self._pool.acquire(timeout=ACQUIRE_WITHIN)
+    async def _try(self, attempt: Callable[[Connection], Awaitable[T]]) -> T:
+        connection = await self._connections.acquire()
         try:
-            yield connection
+            result = await attempt(connection)
         except BaseException as error:
-            if is_lost(error):
-                connection.terminate()
-                await self._pool.expire_connections()  # or each would be found lost in turn
+            lost = is_lost(error) or is_lost(error.__cause__)
+            if lost or not isinstance(error, Exception):  # who is cancelled leaves something under way
+                self._connections.discard(connection, with_others=lost)
+            else:
+                self._connections.release(connection)
             raise
-        finally:
-            with suppress(TimeoutError):  # what the server is still doing then, it does for nobody
-                await self._pool.release(connection)
+        self._connections.release(connection)
+        return result
+
+
+async def _connect(url: str) -> Connection:
+    """A connection for transactions, all of which are short."""
+    connection = await asyncpg.connect(
+        url,
+        timeout=CONNECT_WITHIN,
+        command_timeout=ANSWER_WITHIN,
+        statement_cache_size=500,
+        max_cached_statement_lifetime=0,
+        server_settings=_SETTINGS,
+        target_session_attrs="read-write",
+    )
+    try:
+        await _be_durable(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def _roll_back(connection: Connection) -> None:
@@ -317,14 +204,15 @@ async def _roll_back(connection: Connection) -> None:
 
 
 async def _commit(connection: Connection) -> None:
-    try:
+    with in_doubt():
         answer = await connection.execute("COMMIT")
-    except Exception as error:
-        if is_lost(error):  # it may be committed, so it must not be done again
-            raise Unavailable("the connection was lost in the middle of a commit; try again", 2) from error
-        raise
     if answer != "COMMIT":
         raise RuntimeError("a transaction went on after an error, and is undone")
+
+
+def _steady() -> int:
+    """Milliseconds since some moment, whatever is done to the machine's clock."""
+    return time.monotonic_ns() // 1_000_000
 
 
 async def _be_durable(connection: Connection) -> None:
@@ -333,7 +221,3 @@ async def _be_durable(connection: Connection) -> None:
         "SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') = 'off'"
     )
-
-
-async def _leave_as_it_is(connection: Connection) -> None:
-    """A connection goes back as it came: nothing here changes its state, and a reset costs a round trip."""

@@ -14,9 +14,10 @@ import asyncpg
 
 from postroom.domain.errors import StoreError
 from postroom.store import copying
+from postroom.store.connections import Connection
 from postroom.store.copying import TABLES, Column, Piece, Table
 from postroom.store.database import Row
-from postroom.store.postgres import Connection, connect
+from postroom.store.postgres import connect
 from postroom.store.trouble import translated
 
 # Any number that nobody else uses: whoever holds it copies into this database.

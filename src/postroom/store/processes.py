@@ -7,27 +7,29 @@ from postroom.store.database import NotMet, Reader, Transaction
 _TRIES = 10
 
 
-async def hold_series(tx: Transaction, number: int, holder: str) -> None:
-    """Require that the series is still the holder's, and stays that until the commit.
+async def hold_series(tx: Transaction, number: int, holder: str, term: int) -> None:
+    """Require that the series is still the holder's as it was taken, and stays that until the commit.
 
     Raises:
         NotMet: it is not; raised here or later in the transaction.
     """
-    await tx.require("hold_series", number, holder)
+    await tx.require("hold_series", [(number, holder, term)])
 
 
-async def bump_revision(tx: Transaction, number: int, holder: str) -> None:
+async def bump_revision(tx: Transaction, number: int, holder: str, term: int) -> None:
     """The same, and let other processes see that keys, queues or listeners have changed.
 
     Raises:
         NotMet: the series is not the holder's any more.
     """
-    if not await tx.fetch("bump_revision", number, holder):
+    if not await tx.fetch("bump_revision", number, holder, term):
         raise NotMet("bump_revision")
 
 
-async def take_series(tx: Transaction, holder: str, now: int, until: int) -> int:
-    """A series that nobody else writes, the holder's until the time `until`, ms.
+async def take_series(tx: Transaction, holder: str, now: int, until: int) -> tuple[int, int]:
+    """A series that nobody else writes, the holder's until the time `until`, ms: its number and term.
+
+    The term is another one each time, so that nothing counts that was sent before and comes late.
 
     Raises:
         RuntimeError: others were quicker every time.
@@ -37,7 +39,8 @@ async def take_series(tx: Transaction, holder: str, now: int, until: int) -> int
             "add_series", holder, until
         )
         if rows:
-            return int(rows[0][0])
+            number, term = rows[0]
+            return number, term
     raise RuntimeError("no series of totals can be had")
 
 

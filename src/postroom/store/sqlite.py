@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,11 +19,14 @@ import apsw
 from postroom.domain.clock import system_clock
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.store import queries
+from postroom.store.batches import repeated, table_of_insert
 from postroom.store.checkpoints import Checkpoints
 from postroom.store.database import NotMet, Reader, Row, T, Transaction, Value
 
 BUSY_WAIT = 2.0
 _BUSY_PAUSE = 0.005
+TOGETHER = 100
+"""Rows in one INSERT; apsw keeps no statement for later whose text is longer than 16 KiB."""
 _SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -88,6 +92,12 @@ class SqliteTransaction:
     def __init__(self, connection: apsw.Connection, sql: dict[str, str]) -> None:
         self._connection = connection
         self._sql = sql
+        self._inserts = {query for query, text in sql.items() if table_of_insert(text)}
+
+    @property
+    def alone(self) -> bool:
+        """BEGIN IMMEDIATE lets nobody else write."""
+        return True
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query."""
@@ -97,9 +107,10 @@ class SqliteTransaction:
         """The rows of the query for each row of parameters."""
         return cast(list[Row], list(self._connection.executemany(self._sql[query], rows)))
 
-    async def require(self, query: str, *params: Value) -> None:
-        """Ask at once."""
-        if not await self.fetch(query, *params):
+    async def require(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
+        """Run it at once."""
+        given = list(rows)
+        if len(await self.fetch_many(query, given)) < len(given):
             raise NotMet(query)
 
     async def execute(self, query: str, *params: Value) -> None:
@@ -108,7 +119,13 @@ class SqliteTransaction:
 
     async def execute_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
         """Run the query for each row of parameters."""
-        for _ in self._connection.executemany(self._sql[query], rows):
+        rest = list(rows)
+        if len(rest) >= TOGETHER and query in self._inserts:
+            sql = repeated(self._sql[query], TOGETHER)
+            for start in range(0, len(rest) - TOGETHER + 1, TOGETHER):
+                self._connection.execute(sql, tuple(chain.from_iterable(rest[start : start + TOGETHER])))
+            rest = rest[len(rest) // TOGETHER * TOGETHER :]
+        for _ in self._connection.executemany(self._sql[query], rest):
             pass  # where a query answers rows, the next one runs when they are read
 
 

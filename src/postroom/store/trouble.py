@@ -26,7 +26,7 @@ _UNUSABLE = {
 }
 
 
-def is_lost(error: BaseException) -> bool:
+def is_lost(error: BaseException | None) -> bool:
     """Whether the connection is gone, or of no use any more."""
     return _is_cut(error) or isinstance(error, TimeoutError) or _state(error) in _CHANGING
 
@@ -63,14 +63,29 @@ def translated() -> Generator[None]:
         raise
 
 
-def _state(error: BaseException) -> str:
+@contextmanager
+def in_doubt() -> Generator[None]:
+    """Around what commits: where the connection is lost there, nobody knows, so it must not be done again.
+
+    Raises:
+        Unavailable: it was.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_lost(error):
+            raise Unavailable("the connection was lost in the middle of a commit; try again", 2) from error
+        raise
+
+
+def _state(error: BaseException | None) -> str:
     return str(getattr(error, "sqlstate", None) or "")
 
 
-def _is_cut(error: BaseException) -> bool:
+def _is_cut(error: BaseException | None) -> bool:
     return isinstance(error, _LOST) and not isinstance(error, (*_OURS, TimeoutError)) and not _is_local(error)
 
 
-def _is_local(error: BaseException) -> bool:
+def _is_local(error: BaseException | None) -> bool:
     """A file of this machine, such as a certificate, cannot be read."""
     return isinstance(error, OSError) and error.filename is not None

@@ -1,13 +1,18 @@
 -- More than one process: who writes which series of running totals, and who delivers what.
 
 -- A series of running totals, written by its holder alone, until its lease expires and another takes it over.
--- Its revision counts the changes of keys, queues and listeners that were counted in it.
+-- Its revision counts the changes of keys, queues and listeners that were counted in it, its term how often it was
+-- taken.
 ALTER TABLE processes RENAME TO series;
 ALTER TABLE series RENAME COLUMN series TO number;
 ALTER TABLE series DROP COLUMN seen_at;
 ALTER TABLE series ADD COLUMN holder TEXT;
 ALTER TABLE series ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE series ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE series ADD COLUMN term INTEGER NOT NULL DEFAULT 0;
+
+-- Counts how often listeners were added to a queue or taken away: who remembers them knows by it that they are the same.
+ALTER TABLE queues ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
 
 -- Processes that serve; one whose time has passed is dead.
 CREATE TABLE processes (

@@ -91,4 +91,71 @@ CREATE TABLE day_totals (
     groups BLOB NOT NULL,
     directs BLOB NOT NULL,
     PRIMARY KEY (org_id, day, source, part)
+) STRICT;
+
+-- Live sources: platforms that send what happens, as it happens. Many may keep activity under one name.
+CREATE TABLE live_sources (
+    org_id TEXT NOT NULL REFERENCES organizations (id),
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    secret TEXT NOT NULL,  -- verifies what comes; empty until it is known
+    status TEXT NOT NULL,
+    salt BLOB NOT NULL,  -- keys the hashes in live_rooms
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+-- Their events come without a key that would tell the organization.
+CREATE UNIQUE INDEX live_sources_by_id ON live_sources (id);
+
+-- When live sources took events in, and under which name; without an end while they do. Kept for good.
+CREATE TABLE live_periods (
+    org_id TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    began_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    name TEXT NOT NULL,
+    PRIMARY KEY (org_id, source_id, began_at)
+) STRICT, WITHOUT ROWID;
+
+-- What became of their events, in several rows each, so that writers seldom wait for one another.
+CREATE TABLE live_counts (
+    org_id TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    stripe INTEGER NOT NULL,
+    accepted INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    ignored INTEGER NOT NULL,
+    rejected INTEGER NOT NULL,
+    last_event_at INTEGER NOT NULL,
+    PRIMARY KEY (org_id, source_id, stripe)
+) STRICT, WITHOUT ROWID;
+
+-- What was seen of Matrix rooms, to tell which are direct; rooms and people are keyed hashes.
+CREATE TABLE live_rooms (
+    org_id TEXT NOT NULL,
+    source_id TEXT NOT NULL,
+    room BLOB NOT NULL,
+    people BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    invited INTEGER NOT NULL,
+    PRIMARY KEY (org_id, source_id, room)
+) STRICT, WITHOUT ROWID;
+
+-- Imports of exports. What a row says was taken in is there, as it is written in one commit with that.
+CREATE TABLE imports (
+    org_id TEXT NOT NULL REFERENCES organizations (id),
+    id TEXT NOT NULL,
+    source TEXT NOT NULL,  -- under which activity is kept that names no other
+    platform TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,  -- of the export
+    runner TEXT NOT NULL,  -- which process may write how far it is
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    records INTEGER NOT NULL,  -- activities and deletions taken in by now
+    state TEXT NOT NULL,  -- JSON, see domain/imports.py
+    first_day INTEGER,  -- of messages; null as long as it is not finished, or where there are none
+    last_day INTEGER,
+    PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;

@@ -1,13 +1,13 @@
 -- activity_stamp: equal while no fold, and no new fact of days up to this one, changes an answer about them
-SELECT h.revision, d.day, d.writer, d.changes FROM activity_heads AS h
-LEFT JOIN dirty_days AS d ON d.org_id = h.org_id AND d.day <= $2
-WHERE h.org_id = $1 ORDER BY d.day, d.writer;
+SELECT revision, -2 AS day, '' AS writer, 0 AS changes FROM activity_heads WHERE org_id = $1
+UNION ALL
+SELECT 0, day, writer, changes FROM dirty_days WHERE org_id = $1 AND day <= $2;
 
 -- list_dirty_days: days whose totals are older than their facts, with what makes them so
 SELECT day, writer, changes FROM dirty_days WHERE org_id = $1 AND day BETWEEN $2 AND $3 ORDER BY day, writer;
 
 -- list_dirty_organizations: those that have such days
-SELECT DISTINCT org_id FROM dirty_days WHERE day BETWEEN 0 AND $1;
+SELECT org_id FROM dirty_days WHERE day BETWEEN 0 AND $1 GROUP BY org_id;
 
 -- unmark_day: the totals hold these changes, where no more have come
 DELETE FROM dirty_days WHERE org_id = $1 AND day = $2 AND writer = $3 AND changes = $4;

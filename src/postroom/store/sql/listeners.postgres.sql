@@ -1,8 +1,3 @@
--- recipients: of a queue, the listeners that a message accepted now goes to
-SELECT q.org_id, q.id, l.id FROM queues AS q
-JOIN listeners AS l ON l.org_id = q.org_id AND l.queue_id = q.id
-WHERE q.org_id = $1 AND q.id = $2 ORDER BY l.id FOR KEY SHARE OF q, l;
-
 -- present_listener: a row if it still is a listener of this queue, which none of the two ceases before the commit
 SELECT l.org_id, l.id FROM queues AS q
 JOIN listeners AS l ON l.org_id = q.org_id AND l.queue_id = q.id

@@ -24,9 +24,7 @@ SELECT org_id, id, queue_id, name, notify_url, liveness_url, secret, status, slo
 FROM listeners ORDER BY org_id, id;
 
 -- recipients: of a queue, the listeners that a message accepted now goes to
-SELECT q.org_id, q.id, l.id FROM queues AS q
-JOIN listeners AS l ON l.org_id = q.org_id AND l.queue_id = q.id
-WHERE q.org_id = $1 AND q.id = $2 ORDER BY l.id;
+SELECT org_id, queue_id, id FROM listeners WHERE org_id = $1 AND queue_id = $2 ORDER BY id;
 
 -- present_listener: a row if it still is a listener of this queue, which none of the two ceases before the commit
 SELECT l.org_id, l.id FROM queues AS q

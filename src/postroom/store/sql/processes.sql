@@ -1,19 +1,19 @@
 -- list_series: every series that was ever written
 SELECT number FROM series ORDER BY number;
 
--- hold_series: a row while the series is still its holder's; nobody takes it over before the commit
-SELECT 1 FROM series WHERE number = $1 AND holder = $2;
+-- hold_series: a row while the series is still its holder's, as it took it; nobody takes it before the commit
+SELECT 1 FROM series WHERE number = $1 AND holder = $2 AND term = $3;
 
 -- take_series: one that was the holder's before, or is nobody's by now
-UPDATE series SET holder = $1, expires_at = $3 WHERE number = (
+UPDATE series SET holder = $1, expires_at = $3, term = term + 1 WHERE number = (
     SELECT number FROM series WHERE holder = $1 OR holder IS NULL OR expires_at < $2
     ORDER BY CASE WHEN holder = $1 THEN 0 ELSE 1 END, number LIMIT 1
-) AND (holder = $1 OR holder IS NULL OR expires_at < $2) RETURNING number;
+) AND (holder = $1 OR holder IS NULL OR expires_at < $2) RETURNING number, term;
 
 -- add_series: a new one, or no row where another process was quicker
 INSERT INTO series (number, holder, expires_at)
 SELECT coalesce(max(number) + 1, 0), $1, $2 FROM series WHERE TRUE
-ON CONFLICT (number) DO NOTHING RETURNING number;
+ON CONFLICT (number) DO NOTHING RETURNING number, term;
 
 -- renew_series: those of a holder stay its own for longer
 UPDATE series SET expires_at = $2 WHERE holder = $1;
@@ -22,7 +22,7 @@ UPDATE series SET expires_at = $2 WHERE holder = $1;
 UPDATE series SET holder = NULL WHERE holder = $1;
 
 -- bump_revision: keys, queues or listeners have changed; a row while the series is still its holder's
-UPDATE series SET revision = revision + 1 WHERE number = $1 AND holder = $2 RETURNING number;
+UPDATE series SET revision = revision + 1 WHERE number = $1 AND holder = $2 AND term = $3 RETURNING number;
 
 -- list_revisions: numbers that grow with every change of keys, queues or listeners, by who made it
 SELECT holder, revision FROM series;

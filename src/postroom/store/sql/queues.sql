@@ -30,8 +30,14 @@ WHERE org_id = $1 AND id = $2
 AND NOT EXISTS (SELECT 1 FROM queues AS other WHERE other.org_id = $1 AND other.name = $3 AND other.id <> $2)
 RETURNING id;
 
--- present_queue: a row if there is such a queue, and is until the commit
-SELECT org_id, id FROM queues WHERE org_id = $1 AND id = $2;
+-- share_queue: a row if there is such a queue; it stays, and so do its listeners, until the commit
+SELECT org_id, id, version FROM queues WHERE org_id = $1 AND id = $2;
+
+-- unchanged_queue: the same, of a queue that has had the same listeners since it had this version
+SELECT 1 FROM queues WHERE org_id = $1 AND id = $2 AND version = $3;
+
+-- change_queue: its listeners are not the same any more
+UPDATE queues SET version = version + 1 WHERE org_id = $1 AND id = $2;
 
 -- hold_queue: nobody else changes what its listeners are owed before the commit
 SELECT id FROM queues WHERE org_id = $1 AND id = $2;

@@ -1,0 +1,68 @@
+"""What came of an import: of the part that was taken in by now, and of the whole."""
+
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+
+class State(msgspec.Struct, frozen=True):
+    """What came of the records that were taken in by now; it is kept in one commit with them.
+
+    `activities` and `marks` are how many activities and deletions of the export were taken, be they new or
+    not: whoever goes on leaves out so many of each. The others are how many were new, how many were not, and
+    the days on which anything changed.
+    """
+
+    activities: int = 0
+    marks: int = 0
+    messages: int = 0
+    deletions: int = 0
+    duplicates: int = 0
+    days: frozenset[int] = frozenset()
+
+    @property
+    def records(self) -> int:
+        """All that were taken."""
+        return self.activities + self.marks
+
+    def after_activities(self, taken: int, new: int, known: int, days: AbstractSet[int]) -> "State":
+        """When so many more activities were taken."""
+        return State(
+            self.activities + taken,
+            self.marks,
+            self.messages + new,
+            self.deletions,
+            self.duplicates + known,
+            self.days | days,
+        )
+
+    def after_marks(self, taken: int, new: int, known: int, days: AbstractSet[int]) -> "State":
+        """When so many more deletions were taken."""
+        return State(
+            self.activities,
+            self.marks + taken,
+            self.messages,
+            self.deletions + new,
+            self.duplicates + known,
+            self.days | days,
+        )
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an import.
+
+    Messages and deletions are those that were new, duplicates those that were not; `days` are those on which
+    anything changed. Files, bytes, the first and the last day are of all messages that the export has.
+    """
+
+    resumed_at: int  # records that were taken in by an import of the same that was interrupted
+    messages: int
+    duplicates: int
+    deletions: int
+    skipped: dict[str, int]  # by rule
+    damaged: int
+    days: int
+    files: int
+    file_bytes: int
+    first_day: int | None
+    last_day: int | None

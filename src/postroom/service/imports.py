@@ -1,0 +1,203 @@
+"""Imports: takes in an export, as far as that was not done before, and folds its days."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from postroom.domain.activity import Activity, Damaged, Deletion
+from postroom.domain.clock import Clock
+from postroom.domain.ids import IdSource
+from postroom.domain.imports import State, Summary
+from postroom.service.exports import Batch, Export, Identity
+from postroom.service.folding import FOLDED_TOGETHER, Folding
+from postroom.service.intake import Intake, Taken
+from postroom.store import days, imports
+from postroom.store.database import Database, Transaction
+from postroom.store.imports import Begun
+
+T = TypeVar("T")
+_After = Callable[[State, int, int, int, AbstractSet[int]], State]
+
+
+class Watcher(Protocol):
+    """Is told how far an import is, and may end it."""
+
+    def damaged(self, each: Damaged) -> None:
+        """This could not be read; nor could it be before, where the import goes on from there."""
+
+    def reached(self, records: int) -> None:
+        """So many records of the export are taken in by now."""
+
+    def folded(self, steps: int, of: int) -> None:
+        """All are; so many steps of folding days are done."""
+
+    def stopped(self) -> bool:
+        """Whether to end here; the same import goes on from here another time."""
+
+
+class _Run(NamedTuple):
+    begun: Begun
+    state: State
+
+
+class Imports:
+    """Takes exports in. While something is `beside`, the database is left alone half of the time."""
+
+    def __init__(self, database: Database, intake: Intake, folding: Folding, clock: Clock) -> None:
+        self._database = database
+        self._intake = intake
+        self._folding = folding
+        self._clock = clock
+        self._ids = IdSource()
+
+    async def run(
+        self, org_id: str, export: Export, watcher: Watcher, beside: Callable[[], bool] = lambda: False
+    ) -> Summary | None:
+        """Take in what is new of an export; None where the watcher stopped it.
+
+        Raises:
+            Invalid: the organization would get too many sources.
+            Unavailable: the database does not take it now; what was taken in stays.
+        """
+        run = await self._begin(org_id, export.identity)
+        resumed_at = run.state.records
+        pace = _Pace(beside)
+        state = await self._take_all(run, export, watcher, pace)
+        if watcher.stopped() or not await self._fold(org_id, _span(export, state), watcher, pace):
+            return None
+        await self._finish(org_id, export)
+        return _summary(export, state, resumed_at)
+
+    async def _begin(self, org_id: str, identity: Identity) -> _Run:
+        """A new import, or what is left of one that was interrupted; from now on it is this process's."""
+        runner, new, at = secrets.token_hex(8), self._ids.mint(self._clock()), self._clock()
+
+        async def body(tx: Transaction) -> _Run:
+            await days.note_change(tx, org_id)  # until it is finished, days are not known to be complete
+            found = await imports.find(tx, org_id, identity.fingerprint)
+            if found is None:
+                begun = Begun(org_id, new, runner)
+                await imports.insert(tx, begun, identity, at, _json(State()))
+                return _Run(begun, State())
+            begun = Begun(org_id, found[0], runner)
+            await imports.claim(tx, begun)
+            return _Run(begun, msgspec.json.decode(found[1], type=State))
+
+        return await self._database.transaction(body)
+
+    async def _take_all(self, run: _Run, export: Export, watcher: Watcher, pace: "_Pace") -> State:
+        """Take in what the run has not taken in before, until the end or until it is stopped."""
+        async with aclosing(_batches(export, run.state)) as batches:
+            async for batch in batches:
+                for each in batch.damaged:
+                    watcher.damaged(each)
+                run = await self._take(run, batch, pace)
+                watcher.reached(run.state.records)
+                if watcher.stopped():
+                    break
+        return run.state
+
+    async def _take(self, run: _Run, batch: Batch, pace: "_Pace") -> _Run:
+        """Activities and deletions in two commits: so it is known how many of each were new."""
+        for records, after in (
+            (batch.activities, State.after_activities),
+            (batch.deletions, State.after_marks),
+        ):
+            if records:
+                run = await pace.keep(self._commit(run, records, after))
+        return run
+
+    async def _commit(self, run: _Run, records: Sequence[Activity | Deletion], after: _After) -> _Run:
+        """Take some records in, and keep in the same commit how far the run is."""
+
+        def state(taken: Taken) -> State:
+            return after(run.state, len(records), taken.accepted, taken.duplicates, taken.days)
+
+        async def also(tx: Transaction, taken: Taken) -> None:
+            reached = state(taken)
+            await imports.keep(tx, run.begun, reached.records, _json(reached))
+
+        taken = await self._intake.take(run.begun.org_id, records, also)
+        return run._replace(state=state(taken))
+
+    async def _fold(self, org_id: str, span: range, watcher: Watcher, pace: "_Pace") -> bool:
+        """Fold the days that are over; False where it was stopped before the last one."""
+        end = min(span.stop, self._folding.yesterday + 1)
+        steps = range(span.start, end, FOLDED_TOGETHER)
+        for number, start in enumerate(steps):
+            watcher.folded(number, len(steps))
+            if watcher.stopped():
+                return False
+            await pace.keep(self._folding.fold(org_id, start, min(start + FOLDED_TOGETHER, end) - 1))
+        watcher.folded(len(steps), len(steps))
+        return True
+
+    async def _finish(self, org_id: str, export: Export) -> None:
+        async def body(tx: Transaction) -> None:
+            told = export.identity.fingerprint, self._clock(), (export.first_day, export.last_day)
+            await imports.finish(tx, org_id, *told)
+            await days.note_change(tx, org_id)
+
+        await self._database.transaction(body)
+
+
+class _Pace:
+    """While something is beside, leaves the database to it for as long as it was kept from it."""
+
+    def __init__(self, beside: Callable[[], bool]) -> None:
+        self._beside = beside
+
+    async def keep(self, work: Awaitable[T]) -> T:
+        """What the work answers."""
+        begin = time.monotonic()
+        result = await work
+        if self._beside():
+            await asyncio.sleep(time.monotonic() - begin)
+        return result
+
+
+async def _batches(export: Export, state: State) -> AsyncGenerator[Batch]:
+    """What was not taken in before. While a batch is taken in, a thread reads the next one."""
+    activities, marks = state.activities, state.marks
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, thread_name_prefix="postroom-import") as thread:
+        coming = loop.run_in_executor(thread, export.some)
+        while (batch := await coming) is not None:
+            coming = loop.run_in_executor(thread, export.some)
+            yield Batch(batch.activities[activities:], batch.deletions[marks:], batch.damaged)
+            activities = max(0, activities - len(batch.activities))
+            marks = max(0, marks - len(batch.deletions))
+
+
+def _span(export: Export, state: State) -> range:
+    """From the first to the last day on which an answer may have changed."""
+    ends = [day for day in (export.first_day, export.last_day) if day is not None]
+    changed = [*state.days, *ends]
+    return range(min(changed), max(changed) + 1) if changed else range(0)
+
+
+def _summary(export: Export, state: State, resumed_at: int) -> Summary:
+    return Summary(
+        resumed_at=resumed_at,
+        messages=state.messages,
+        duplicates=state.duplicates,
+        deletions=state.deletions,
+        skipped=dict(export.skipped),
+        damaged=export.damaged,
+        days=len(state.days),
+        files=export.files,
+        file_bytes=export.file_bytes,
+        first_day=export.first_day,
+        last_day=export.last_day,
+    )
+
+
+def _json(state: State) -> str:
+    return msgspec.json.encode(state).decode()
