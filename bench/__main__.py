@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from bench import accept, deliver, fairness, machine, memory, postgres, start, stats, table, totals
+from bench import accept, deliver, fairness, imports, machine, memory, postgres, start, stats, table, totals
 from bench.figures import DEFAULT, FULL, QUICK, Figure, Plan
 from bench.variants import EMBEDDED, Setup, on_postgres
 from postroom.domain.database import postgresql
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[Plan, Setup], list[Figure]]]] = {
     "deliver": ("accepted to acknowledged; limit: the HTTP client alone, same receiver", deliver.measure),
     "stats": ("GET /stats/messages; limit: the same stack answering a constant", stats.measure),
     "totals": ("a year of dailyTotals; limit: the same stack answering a constant", totals.measure),
+    "import": ("an export into folded totals; limit: reading and parsing it alone", imports.measure),
     "fairness": ("a healthy listener beside hanging ones; limit: without them", fairness.measure),
     "start": ("start and idle memory", start.measure),
     "memory": ("memory under load", memory.measure),

@@ -74,6 +74,11 @@ def under(bound: float, unit: str) -> Aim:
     return Aim(f"< {bound:g} {unit}", False, lambda value: value < bound)
 
 
+def at_least(bound: float, unit: str) -> Aim:
+    """The figure is no less than `bound`."""
+    return Aim(f">= {bound:,g}{unit}", False, lambda value: value >= bound)
+
+
 def share_of_all() -> Aim:
     """The figure, in percent, is everything."""
     return Aim("all", False, lambda value: value >= 100)

@@ -47,7 +47,7 @@ async def fill(job: Job) -> Filled:
     now = time.time_ns() // 1_000_000
     database = await drivers.open_database(job.address, connections=2)
     try:
-        number = await database.transaction(lambda tx: processes.take_series(tx, HOLDER, now, now + HOUR))
+        number, _ = await database.transaction(lambda tx: processes.take_series(tx, HOLDER, now, now + HOUR))
         await _write(database, job, now, number)
         await database.transaction(lambda tx: processes.release_series(tx, [HOLDER]))
     finally:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -47,6 +47,14 @@ class Api:
         return json.loads(content) if content.startswith(b"{") else content
 
 
+class Done(NamedTuple):
+    """What a command printed, the seconds from its start to its end, and its most resident memory, MB."""
+
+    output: bytes
+    seconds: float
+    memory: float
+
+
 class Home:
     """A database with an organization, and a folder; the server may run on it or not."""
 
@@ -73,6 +81,20 @@ class Home:
                 raise
             finally:
                 process.stop(child)
+
+    def command(self, *arguments: str) -> "Done":
+        """Run a command on this database to its good end; OSError where it comes to none."""
+        begin = time.monotonic()
+        with tempfile.TemporaryFile() as output:
+            child = subprocess.Popen(
+                [POSTROOM, *arguments, *self._place], stdout=output, cwd=process.ROOT, env=self._environment()
+            )
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            if child.returncode:
+                raise OSError(f"{arguments[0]} ended with {child.returncode}")
+            output.seek(0)
+            return Done(output.read(), time.monotonic() - begin, used.ru_maxrss * 1024 / 1e6)
 
     def _command(self, *arguments: str) -> bytes:
         done = subprocess.run(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import typer
 from typer.core import TyperGroup
@@ -18,8 +19,10 @@ from postroom.cli.main import app
 from postroom.domain import errors
 from postroom.domain.errors import PostroomError
 from postroom.domain.liveness import Liveness
+from postroom.domain.metrics import METRICS
 from postroom.domain.retry import Policy
 from postroom.domain.usage import NAMES
+from postroom.http.analytics_bodies import Summary
 from postroom.http.call import Operation
 from postroom.http.openapi import errors_of
 from postroom.http.operations import OPERATIONS
@@ -91,7 +94,8 @@ def test_an_operations_section(row: Operation) -> None:
     """A section for each, with each field of its body, each parameter, and the status of its own errors."""
     text = section("http.md", f"### `{row.methods[0]} {row.path}`")
     fields = row.body.__struct_fields__ if row.body else ()
-    parameters = [name for name in row.query.__struct_fields__ if name != "pretty"]
+    names = [each.encode_name for each in msgspec.structs.fields(row.query)]
+    parameters = [name for name in names if name != "pretty"]
     assert [name for name in (*fields, *parameters) if f"`{name}`" not in text] == []
     own = {str(STATUS[error]) for error in row.errors if issubclass(error, PostroomError)}
     assert own <= set(re.findall(r"\b[45]\d\d\b", text))
@@ -177,6 +181,13 @@ def test_the_schedule() -> None:
 def test_every_counter() -> None:
     """All counters, in the order in which the answer lists them."""
     assert [told(cell)[0] for cell, _ in rows("counting.md", "Counter")] == list(NAMES)
+
+
+def test_every_metric() -> None:
+    """All lists of daily totals and all fields of the summary, in the order of the answers."""
+    listed = [told(cell)[0] for cell, _ in rows("metrics.md", "Metric")]
+    assert listed == [*METRICS, "complete"]
+    assert [told(cell)[0] for cell, _ in rows("metrics.md", "Field")] == list(Summary.__struct_fields__)
 
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

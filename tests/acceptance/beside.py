@@ -25,10 +25,10 @@ def rows(place: Place, sql: str, *params: str | int | None) -> list[tuple[Any, .
 def write_lock(place: Place) -> Iterator[None]:
     """Nobody else can write while the block runs; reading goes on.
 
-    On PostgreSQL two small tables are held, in the order in which everybody writes them: whatever is counted
-    writes `series`, and whoever serves writes `processes`.
+    On PostgreSQL some small tables are held, in the order in which everybody writes them: whatever is counted
+    writes `series`, whoever serves `processes`, activity `dirty_days`, and what is heard live `live_counts`.
     """
-    lock = ["BEGIN", "LOCK TABLE processes, series IN EXCLUSIVE MODE"]
+    lock = ["BEGIN", "LOCK TABLE processes, series, dirty_days, live_counts IN EXCLUSIVE MODE"]
     if isinstance(place, Path):
         lock = ["PRAGMA busy_timeout = 60000", "BEGIN IMMEDIATE"]
     with beside(place) as connection:

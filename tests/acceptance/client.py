@@ -1,6 +1,7 @@
 """A thin client of the hub API, and the vocabulary of the tests: make_queue, make_listener, send."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,12 +61,24 @@ class Answer:
         assert self.status in statuses, f"{seen}, not one of {statuses}"
         assert self.headers["content-type"].startswith(JSON), seen
         body = self.json()
+        if "/analytics/" in self.asked:
+            return self._tracked(body)
         assert set(body) == {"title", "status", "detail"}, seen
         assert body["status"] == self.status, seen
         assert body["title"] in PHRASES[self.status], seen
         assert isinstance(body["detail"], str), seen
         assert body["detail"].strip(), seen
         return str(body["detail"])
+
+    def _tracked(self, body: Any) -> str:
+        """The description in a problem of the analytics API, whose id is in a header too."""
+        assert set(body) == {"message", "errors", "trackingId"}, body
+        (description,) = [each["description"] for each in body["errors"]]
+        assert description.strip(), body
+        assert body["message"] == description
+        assert body["trackingId"] == self.headers["trackingId"]
+        assert re.fullmatch(r"POSTROOM_[0-9a-f]{16}", body["trackingId"])
+        return str(description)
 
 
 class Client:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.chat import Chat, chatting
 from tests.acceptance.client import Client
 from tests.acceptance.house import Organization, Place, Postroom, Url, make_organization, started, variable
 from tests.acceptance.receiver import Receiver
@@ -115,6 +116,13 @@ async def client(server: Postroom, organization: Organization) -> AsyncIterator[
     """A client of the shared server, with the organization's first key."""
     async with Client(server.url, organization.key) as client:
         yield client
+
+
+@pytest.fixture
+async def chat(server: Postroom) -> AsyncIterator[Chat]:
+    """An organization of the test's own on the shared server, to which something happened."""
+    async with chatting(server.place, server.url) as chat:
+        yield chat
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ async def test_commits_without_an_answer(pair: Pair, receiver: Receiver) -> None
             loaded.begin(group)
             for _ in range(5):
                 await loaded.far.goes_on()
-                pair.network.stall_answers(to=b"COMMIT")
+                pair.network.stall_answers(to=b"message ")  # what is accepted is one statement
                 assert await run_sync(pair.network.held.wait, 10)
                 pair.network.cut()
                 pair.network.heal()

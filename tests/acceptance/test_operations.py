@@ -73,7 +73,7 @@ async def test_a_key_is_read(client: Client, server: Postroom) -> None:
     key = one["api_key"]
     assert [key] == listed
     assert link(one).endswith(f"/api_keys/{key['id']}")
-    fields = {"id", "name", "created_at", "updated_at", "last_used_at", "key", "status", "scopes"}
+    fields = {"id", "name", "created_at", "updated_at", "last_used_at", "key", "status", "scopes", "encoding"}
     assert set(key) == fields
     assert ID.fullmatch(key["id"])
     assert key["status"] == "enabled"

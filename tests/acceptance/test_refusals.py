@@ -22,7 +22,17 @@ from tests.acceptance.refusal import refused
 pytestmark = pytest.mark.anyio
 
 UNKNOWN: Final = "0" * 21
-GRANTABLE: Final = ["events", "queues", "listeners", "messages", "schemas", "stats"]
+GRANTABLE: Final = [
+    "activities",
+    "analytics",
+    "events",
+    "queues",
+    "listeners",
+    "messages",
+    "schemas",
+    "sources",
+    "stats",
+]
 PROTECTED: Final = ["api_clients", "api_keys", "subscriptions"]
 
 
@@ -121,6 +131,12 @@ def operations(queue: Queue, listener: str, message: str, receiver: Receiver) ->
         ("messages", "write", "PUT", f"{queue.messages}/{message}"),
         ("events", "read", "GET", "/events"),
         ("stats", "read", "GET", "/stats/messages"),
+        ("analytics", "read", "GET", "/analytics/messagingMetrics/dailyTotals"),
+        ("analytics", "read", "GET", "/analytics/messagingMetrics/summary"),
+        ("analytics", "read", "GET", "/analytics/messagingMetrics/explain"),
+        ("activities", "write", "POST", "/activities"),
+        ("sources", "read", "GET", "/sources"),
+        ("sources", "write", "POST", "/sources"),
         ("messages", "write", "DELETE", f"{queue.messages}/{message}"),
         ("listeners", "write", "DELETE", listener),
         ("queues", "write", "DELETE", queue.path),
@@ -131,6 +147,10 @@ def body_of(method: str, path: str, receiver: Receiver) -> object:
     """A body that the operation takes."""
     if method in ("GET", "DELETE"):
         return None
+    if path == "/activities":
+        return []
+    if path == "/sources":
+        return {"kind": "slack"}
     if path.endswith("/messages"):
         return {"data": "hello"}
     more = {"notify_url": receiver.url("/hook"), "liveness_url": receiver.url("/alive")}

@@ -50,7 +50,7 @@ def test_org_list(data: Path, things: Things) -> None:
 
 
 def test_key_create(data: Path, things: Things) -> None:
-    """A key has the scopes that were given, or those of a key made without any; its secret is good."""
+    """A key has the scopes and the encoding that were given, or the usual ones; its secret is good."""
     words = ("--scope", f"messages:write:{things.queue}", "--scope", "stats:read")
     made = run_json("key", "create", "narrow", *words, data=data)
     assert made["key"]["scopes"] == [
@@ -59,6 +59,9 @@ def test_key_create(data: Path, things: Things) -> None:
     ]
     wide = run_json("key", "create", "wide", data=data)["key"]
     assert wide["scopes"] == scope.to_raw(scope.DEFAULT)
+    strings = run_json("key", "create", "strings", "--encoding", "string", data=data)["key"]
+    assert (strings["encoding"], wide["encoding"]) == ("string", None)
+    assert run("key", "create", "wrong", "--encoding", "csv", data=data).returncode == 2
 
     async def authenticate(hub: Hub) -> str:
         return (await hub.api_keys.authenticate(made["api_key"])).id
@@ -71,7 +74,7 @@ def test_key_list(data: Path, things: Things) -> None:
     run_json("key", "create", "second", "--scope", f"queues:read:{things.queue}", data=data)
     first, second = run_json("key", "list", data=data)["api_keys"]
     assert first.keys() == {
-        *("id", "name", "created_at", "updated_at", "last_used_at", "key", "status", "scopes")
+        *("id", "name", "created_at", "updated_at", "last_used_at", "key", "status", "scopes", "encoding")
     }
     assert things.key.startswith(first["key"])
     lines = run("key", "list", data=data).stdout.splitlines()

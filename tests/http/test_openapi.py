@@ -10,11 +10,12 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 import pytest
+from msgspec.structs import fields
 
 from postroom.http.call import Operation
 from postroom.http.openapi import document, errors_of
 from postroom.http.operations import OPERATIONS
-from postroom.http.problems import STATUS
+from postroom.http.problems import status_at
 from postroom.runtime import running
 from postroom.settings import Settings, load
 
@@ -72,13 +73,13 @@ def test_an_operation_is_described_whole(row: Operation, method: str, path: str)
     """Summary, body, answer, key, query and path parameters, and a response for each error."""
     operation = DOCUMENT["paths"][path][method.lower()]
     assert operation["summary"].endswith(".")
-    assert ("requestBody" in operation) == (row.body is not None)
+    assert ("requestBody" in operation) == (row.body is not None or bool(row.takes))
     assert ("security" in operation) == (row.resource is not None)
-    assert set(parameters(operation, "query")) == set(row.query.__struct_fields__)
+    assert set(parameters(operation, "query")) == {each.encode_name for each in fields(row.query)}
     in_path = parameters(operation, "path")
     assert set(in_path) == set(re.findall(r"{(\w+)}", path))
     assert all(each["required"] is True for each in in_path.values())
-    statuses = {str(STATUS[error]) for error in errors_of(row)}
+    statuses = {str(status_at(path, error)) for error in errors_of(row)}
     assert set(operation["responses"]) == statuses | {"200", "500"}
 
 
@@ -95,29 +96,45 @@ def test_references_lead_somewhere() -> None:
     assert set(references(DOCUMENT)) == named
 
 
-def test_problems_have_one_form() -> None:
-    """Every answer that is not a 200 is a Problem: title, status, detail."""
+def test_problems_have_one_form_in_each_api() -> None:
+    """Every answer that is not a 200 is a Problem; those of the analytics API are told by its documents."""
     schemas = {
-        response["content"]["application/json"]["schema"]["$ref"]
-        for _, _, operation in described()
+        (path.startswith("/analytics/"), response["content"]["application/json"]["schema"]["$ref"])
+        for _, path, operation in described()
         for status, response in operation["responses"].items()
         if status != "200"
     }
-    assert schemas == {"#/components/schemas/Problem"}
-    assert DOCUMENT["components"]["schemas"]["Problem"]["required"] == ["title", "status", "detail"]
+    names = ((False, "Problem"), (True, "TrackedProblem"))
+    assert schemas == {(analytics, f"#/components/schemas/{name}") for analytics, name in names}
+    described_as = DOCUMENT["components"]["schemas"]
+    assert described_as["Problem"]["required"] == ["title", "status", "detail"]
+    assert described_as["TrackedProblem"]["required"] == ["message", "errors", "trackingId"]
+
+
+def test_tables_are_described_as_text() -> None:
+    """What can be had as CSV says so, and everything can be had as JSON."""
+    kinds = {path: set(each["responses"]["200"]["content"]) for _, path, each in described()}
+    assert {path for path, found in kinds.items() if "text/csv" in found} == {
+        f"/analytics/messagingMetrics/{name}" for name in ("dailyTotals", "summary")
+    }
+    assert all("application/json" in found for found in kinds.values())
 
 
 def test_names_are_the_documented_ones() -> None:
     """The links of an answer are `_links`, whatever Python calls them."""
+    unlinked = {row.answer.__name__ for row in OPERATIONS if row.path.startswith("/analytics/")}
     answers = [schema for name, schema in DOCUMENT["components"]["schemas"].items() if "Answer" in name]
-    linked = [schema for schema in answers if schema["title"] != "HealthAnswer"]
+    linked = [schema for schema in answers if schema["title"] not in unlinked | {"HealthAnswer"}]
     assert linked
     assert all("_links" in schema["properties"] for schema in linked)
 
 
 @pytest.mark.anyio
 async def test_the_server_does_what_it_says(tmp_path: Path) -> None:
-    """The document is served without a key; each operation in it is there, and open only if it says so."""
+    """The document is served without a key; each operation in it is there, and open only if it says so.
+
+    What is open and takes a body asks for one.
+    """
     async with (
         running(anywhere(tmp_path)) as process,
         aiohttp.ClientSession(process.url) as session,
@@ -126,7 +143,8 @@ async def test_the_server_does_what_it_says(tmp_path: Path) -> None:
             assert (response.status, await response.json()) == (200, DOCUMENT)
         for method, path, operation in described():
             async with session.request(method, re.sub(r"{\w+}", UNKNOWN, path)) as response:
-                assert response.status == (401 if "security" in operation else 200), (method, path)
+                unlocked = 415 if "requestBody" in operation else 200
+                assert response.status == (401 if "security" in operation else unlocked), (method, path)
 
 
 @pytest.mark.anyio

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 
+import msgspec
 import pytest
 
 from postroom.domain import errors
@@ -15,7 +16,7 @@ from postroom.domain.errors import (
     TooLarge,
     Unavailable,
 )
-from postroom.http.problems import STATUS, headers_of, problem
+from postroom.http.problems import STATUS, headers_of, problem, problem_at, status_at
 
 
 def family(error: type[PostroomError]) -> Iterator[type[PostroomError]]:
@@ -59,6 +60,32 @@ def test_the_title_is_the_reason_phrase(status: int) -> None:
     shown = problem(status, "what to mend")
     assert (shown.status, shown.detail) == (status, "what to mend")
     assert shown.title == ("Unprocessable Entity" if status == 422 else HTTPStatus(status).phrase)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_statuses_of_the_analytics_api(error: type[PostroomError]) -> None:
+    """Those of all others, but 400 for whatever is wrong with a parameter."""
+    expected = 400 if issubclass(error, errors.Invalid) else STATUS[error]
+    assert status_at("/analytics/messagingMetrics/dailyTotals", error) == expected
+    assert status_at("/queues", error) == STATUS[error]
+
+
+@pytest.mark.parametrize("path", ["/analytics/x", "/v1/analytics/messagingMetrics/dailyTotals"])
+def test_problems_of_the_analytics_api(path: str) -> None:
+    """Their documented form, with the request's id in body and header; also where /v1 was said twice."""
+    shown, headers = problem_at(path, 400, "what to mend", "0123456789abcdef")
+    assert msgspec.to_builtins(shown) == {
+        "message": "what to mend",
+        "errors": [{"description": "what to mend"}],
+        "trackingId": "POSTROOM_0123456789abcdef",
+    }
+    assert headers == [(b"trackingid", b"POSTROOM_0123456789abcdef")]
+
+
+@pytest.mark.parametrize("path", ["/queues", "/analyticsx", "/v1", "/sources/analytics/x"])
+def test_other_problems_have_no_id(path: str) -> None:
+    """Nor the form of another API."""
+    assert problem_at(path, 404, "no", "0123456789abcdef") == (problem(404, "no"), [])
 
 
 def test_a_wrong_method_is_told_the_right_ones() -> None:

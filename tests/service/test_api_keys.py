@@ -79,12 +79,28 @@ async def test_an_update_changes_what_is_given(home: Home) -> None:
         assert (await hub.api_keys.authenticate(secret)).scopes == ()
 
 
+async def test_a_keys_encoding(home: Home) -> None:
+    """It is the server's until it is said, and again when it is taken back; other changes leave it."""
+    async with opened(home, MovingClock()) as hub:
+        here = await place(hub)
+        key, secret = await hub.api_keys.create(here.org_id, "one")
+        assert key.encoding is None
+        strings, _ = await hub.api_keys.create(here.org_id, "two", encoding="string")
+        assert (await hub.api_keys.get(here.org_id, strings.id)).encoding == "string"
+        await hub.api_keys.update(here.org_id, key.id, encoding="array")
+        await hub.api_keys.update(here.org_id, key.id, name="three")
+        assert (await hub.api_keys.authenticate(secret)).encoding == "array"
+        await hub.api_keys.update(here.org_id, key.id, encoding=None)
+        assert (await hub.api_keys.authenticate(secret)).encoding is None
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
         ({"name": "taken"}, NameTaken),
         ({"name": ""}, Invalid),
         ({"status": "sleeping"}, Invalid),
+        ({"encoding": "csv"}, Invalid),
         ({"name": "free", "status": "sleeping"}, Invalid),
     ],
 )

@@ -84,7 +84,7 @@ async def test_an_id_bears_the_time_of_its_commit(postgresql_home: PostgresHome)
             other.execute("BEGIN")
             other.execute("SELECT 1 FROM queues FOR UPDATE")
             sending = asyncio.create_task(here.send())
-            await blocked(postgresql_home, "FOR KEY SHARE")
+            await blocked(postgresql_home, "version")
             await hub.queues.create(here.org_id, "later")
             other.execute("COMMIT")
         await sending

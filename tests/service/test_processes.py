@@ -35,7 +35,8 @@ pytestmark = pytest.mark.anyio
 ONCE: Final = Policy((0,))
 # Parts of the statements of who deletes listeners, and of who changes what they are owed.
 HOLDING: Final = "AND id = $2 FOR UPDATE"
-SHARING: Final = "FOR KEY SHARE OF q"
+ACCEPTING: Final = "version"
+SETTLING: Final = "FOR KEY SHARE OF q"
 QUEUE: Final = "SELECT 1 FROM queues FOR UPDATE"
 DELIVERIES: Final = "SELECT 1 FROM deliveries FOR UPDATE"
 Doing = Callable[[], Awaitable[Any]]
@@ -108,6 +109,13 @@ def in_order(reverse: bool, *acts: tuple[str, Doing]) -> tuple[tuple[str, Doing]
     return acts[::-1] if reverse else acts
 
 
+async def remembered(here: Place, known: bool) -> int:
+    """Let the process know the queue's listeners, if so; how many messages that takes."""
+    if known:
+        await here.send()
+    return int(known)
+
+
 async def test_a_writer_that_waits_holds_up_no_other(two: Two) -> None:
     """A process commits side by side: what does not want the same rows goes on."""
     elsewhere = await place(two.here.hub)
@@ -115,7 +123,7 @@ async def test_a_writer_that_waits_holds_up_no_other(two: Two) -> None:
         other.execute("BEGIN")
         other.execute("SELECT 1 FROM queues WHERE id = $1 FOR UPDATE", (two.here.queue_id,))
         waiting = asyncio.create_task(two.here.send())
-        await blocked(two.home, SHARING)
+        await blocked(two.home, ACCEPTING)
         assert await elsewhere.send()
         assert await two.here.hub.queues.create(two.here.org_id, "new")
         assert not waiting.done()
@@ -125,40 +133,80 @@ async def test_a_writer_that_waits_holds_up_no_other(two: Two) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_accepting_while_the_listener_is_deleted(two: Two, late: bool) -> None:
+@pytest.mark.parametrize("known", [False, True])
+async def test_accepting_while_the_listener_is_deleted(two: Two, late: bool, known: bool) -> None:
     """What was accepted before is discarded; what is accepted after is not owed to it. Nothing in between."""
     here, listener, other = two.here, two.listener, await two.here.listener()
-    key = here.org_id, here.queue_id, listener.id
-    acts = (HOLDING, lambda: two.there.hub.listeners.delete(*key)), (SHARING, here.send)
+    key, before = (here.org_id, here.queue_id, listener.id), await remembered(here, known)
+    acts = (HOLDING, lambda: two.there.hub.listeners.delete(*key)), (ACCEPTING, here.send)
     assert None in await in_turn(two, QUEUE, *in_order(late, *acts))
-    count = int(late)
+    count = before + int(late)
     assert await here.counts(listener) == Counts(accepted=count, discarded=count)
-    assert await here.counts(other) == Counts(accepted=1)
-    assert rows(two.home, "SELECT count(*) FROM deliveries") == [(1 + count,)]
+    assert await here.counts(other) == Counts(accepted=before + 1)
+    assert rows(two.home, "SELECT count(*) FROM deliveries") == [(before + 1 + count,)]
     await two.check()
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_accepting_while_the_queue_is_deleted(two: Two, late: bool) -> None:
+@pytest.mark.parametrize("known", [False, True])
+async def test_accepting_while_the_queue_is_deleted(two: Two, late: bool, known: bool) -> None:
     """Either it was accepted before, and is gone with the queue, or the queue is not there any more."""
-    here = two.here
-    acts = (HOLDING, lambda: two.there.hub.queues.delete(here.org_id, here.queue_id)), (SHARING, here.send)
+    here, before = two.here, await remembered(two.here, known)
+    acts = (HOLDING, lambda: two.there.hub.queues.delete(here.org_id, here.queue_id)), (ACCEPTING, here.send)
     answers = await in_turn(two, QUEUE, *in_order(late, *acts))
     assert [type(answer) for answer in answers] == ([str, type(None)] if late else [type(None), NotFound])
-    assert rows(two.home, "SELECT count(*) FROM messages") == [(int(late),)]
-    assert await two.stats(Kind.MESSAGE_ADDED, Kind.QUEUE_DELETED) == [int(late), 1]
+    assert rows(two.home, "SELECT count(*) FROM messages") == [(before + int(late),)]
+    assert await two.stats(Kind.MESSAGE_ADDED, Kind.QUEUE_DELETED) == [before + int(late), 1]
     await two.check()
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_accepting_while_a_listener_is_added(two: Two, late: bool) -> None:
+@pytest.mark.parametrize("known", [False, True])
+async def test_accepting_while_a_listener_is_added(two: Two, late: bool, known: bool) -> None:
     """Whichever is first: it is owed the message, or it is not, and its counts say which."""
     here = two.here
-    acts = (("INSERT INTO listeners", two.there.listener), (SHARING, here.send))
+    await remembered(here, known)
+    acts = (("INSERT INTO listeners", two.there.listener), (ACCEPTING, here.send))
     answers = await in_turn(two, QUEUE, *in_order(late, *acts))
     added = next(answer for answer in answers if isinstance(answer, Listener))
     owed = len(await here.due(added))
     assert await here.counts(added) == Counts(accepted=owed)
+    await two.check()
+
+
+async def test_what_others_change_of_the_listeners_is_known_at_once(two: Two) -> None:
+    """From the moment on in which the other process was told that it is done, whatever is in memory here."""
+    here, there = two.here, two.there
+    for number in range(3):
+        await asyncio.gather(here.send_many(2), there.send_many(2))
+        added = await there.listener()
+        await here.send_many(2)
+        assert await here.counts(added) == Counts(accepted=2)
+        await there.hub.listeners.delete(here.org_id, here.queue_id, added.id)
+        await here.send_many(2)
+        assert await here.counts(added) == Counts(accepted=2, discarded=2)
+        assert await here.counts(two.listener) == Counts(accepted=8 * (number + 1))
+    await there.hub.queues.delete(here.org_id, here.queue_id)
+    with pytest.raises(NotFound):
+        await here.send()
+    await two.check()
+
+
+async def test_messages_to_several_queues_in_one_commit(two: Two) -> None:
+    """One of which has other listeners now, and one is gone: each message is as if it had come alone."""
+    here = two.here
+    same, gone = [await place_of(here.hub, here.org_id, (await here.hub.queues.create(here.org_id, name)).id)
+                  for name in ("same", "gone")]  # fmt: skip
+    listeners = [await each.listener() for each in (same, gone)]
+    for _ in range(2):
+        await asyncio.gather(here.send(), same.send(), gone.send())
+    added = await two.there.listener()
+    await two.there.hub.queues.delete(gone.org_id, gone.queue_id)
+    sending = (each.send() for each in (here, same, gone, here))
+    answers = await asyncio.gather(*sending, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [str, str, NotFound, str]
+    found = [await here.counts(each) for each in (two.listener, added, *listeners)]
+    assert found == [Counts(4), Counts(2), Counts(3), Counts(accepted=2, discarded=2)]
     await two.check()
 
 
@@ -174,7 +222,7 @@ async def test_settling_while_the_listener_is_deleted(two: Two, what: str, statu
     async def delete() -> None:
         await (hub.queues.delete(*key) if what == "queue" else hub.listeners.delete(*key, two.listener.id))
 
-    acts = (HOLDING, delete), (SHARING, lambda: here.hub.deliveries.settle(settling))
+    acts = (HOLDING, delete), (SETTLING, lambda: here.hub.deliveries.settle(settling))
     assert await in_turn(two, QUEUE, *in_order(late, *acts)) == [None, None]
     ended = Counts(1, 1, 0, 0) if status == 200 else Counts(1, 0, 1, 0)
     assert await here.counts(two.listener) == (ended if late else Counts(1, 0, 0, 1))
@@ -449,7 +497,7 @@ async def test_events_come_in_order_although_commits_do_not(postgresql_home: Pos
             third.execute("BEGIN")
             third.execute("SELECT 1 FROM queues WHERE id = $1 FOR UPDATE", (here.queue_id,))
             slow = asyncio.create_task(here.send())
-            await blocked(postgresql_home, "FOR KEY SHARE")
+            await blocked(postgresql_home, ACCEPTING)
             quick = await other.messages.accept(here.org_id, elsewhere.id, "quick")
             assert await other.statistics.events(here.org_id, "messages", None, 10) == []
             third.execute("COMMIT")

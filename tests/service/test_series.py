@@ -13,6 +13,8 @@ from postroom.domain.ids import time_of
 from postroom.domain.listener import Counts, Listener
 from postroom.domain.usage import Kind
 from postroom.service.hub import Hub
+from postroom.store import processes
+from postroom.store.database import NotMet, Transaction
 from tests.support.clock import NOON, MovingClock
 from tests.support.home import Home, PostgresHome
 from tests.support.hub import LEASE, Place, answered, beside, blocked, opened, place, place_of, rows
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.anyio
 
 SOON = 20.0  # seconds
 SERIES = "SELECT number, holder FROM series ORDER BY number"
+HELD = "SELECT number, holder, term FROM series WHERE holder = 'one.0'"  # by what writes messages
 
 
 def holders(home: Home) -> dict[int, str | None]:
@@ -201,7 +204,7 @@ async def test_nobody_takes_a_series_in_the_middle_of_a_commit(postgresql_home: 
             other.execute("BEGIN")
             other.execute("SELECT 1 FROM queues WHERE id = $1 FOR UPDATE", (here.queue_id,))
             sending = asyncio.create_task(here.send())
-            await blocked(home, "FOR KEY SHARE")
+            await blocked(home, "version")
             clock.pass_(ms=LEASE + 1)
             counting = [asyncio.create_task(elsewhere.send()) for _ in range(8)]
             await asyncio.wait(counting, timeout=0.2)
@@ -231,17 +234,30 @@ async def in_doubt(proxy: Proxy, *work: "asyncio.Task[object]") -> None:
     proxy.heal()
 
 
+def through(home: PostgresHome, proxy: Proxy) -> PostgresHome:
+    """The database behind the proxy, for a process in which the same flusher writes all that is gathered."""
+    far = home.through(proxy.port)
+    far.flushers = 1
+    return far
+
+
+@pytest.mark.parametrize("at_once", [False, True])
 async def test_a_message_in_doubt_is_counted_as_it_is_kept(
-    postgresql_home: PostgresHome, proxy: Proxy
+    postgresql_home: PostgresHome, proxy: Proxy, at_once: bool
 ) -> None:
-    """It was accepted though nobody was told; sent again it is another one; the totals know of both."""
-    async with opened(postgresql_home.through(proxy.port), MovingClock()) as hub:
+    """It was accepted though nobody was told; sent again it is another one; the totals know of both.
+
+    The answer that is lost is that to a COMMIT, or that to the one statement which is all of the transaction.
+    """
+    async with opened(through(postgresql_home, proxy), MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
         await here.send()
         for _ in range(3):
-            proxy.stall_answers(to=b"COMMIT")
-            await in_doubt(proxy, *(asyncio.create_task(here.send()) for _ in range(5)))
+            if not at_once:
+                await here.listener()  # so that what is in memory is not true any more
+            proxy.stall_answers(to=b"doubtful" if at_once else b"COMMIT")
+            await in_doubt(proxy, *(asyncio.create_task(here.send("doubtful")) for _ in range(5)))
             await here.send()
         assert len(rows(postgresql_home, "SELECT id FROM messages")) == await added(hub, here.org_id) == 19
         assert await here.counts(listener) == Counts(accepted=19)
@@ -260,12 +276,12 @@ async def test_an_outcome_in_doubt_is_counted_once(
     postgresql_home: PostgresHome, proxy: Proxy, status: int
 ) -> None:
     """Written again, it is found to be written: no second event, no second attempt."""
-    async with opened(postgresql_home.through(proxy.port), MovingClock()) as hub:
+    async with opened(through(postgresql_home, proxy), MovingClock()) as hub:
         here = await place(hub)
         listener = await here.listener()
         await here.send_many(3)
         outcomes = await first_attempts(here, listener, status)
-        proxy.stall_answers(to=b"COMMIT")
+        proxy.stall_answers(to=b"answer")
         await in_doubt(proxy, *(asyncio.create_task(hub.deliveries.settle(each)) for each in outcomes))
         await asyncio.gather(*(hub.deliveries.settle(each) for each in outcomes))
         await asyncio.gather(*(hub.deliveries.settle(each) for each in outcomes))
@@ -275,3 +291,25 @@ async def test_an_outcome_in_doubt_is_counted_once(
         assert rows(postgresql_home, "SELECT number FROM attempts") == [(1,)] * 3
         assert await hub.audit.differences() == []
     assert disagreements(postgresql_home) == []
+
+
+async def test_a_statement_that_comes_late_writes_nothing(
+    postgresql_home: PostgresHome, proxy: Proxy
+) -> None:
+    """Whoever gave it up has taken the same series anew since, and counted more in it."""
+    async with opened(through(postgresql_home, proxy), MovingClock(), holder="one") as hub:
+        here = await place(hub)
+        await here.send()
+        ((number, holder, term),) = rows(postgresql_home, HELD)
+        proxy.stall_answers(to=b"doubtful")
+        await in_doubt(proxy, asyncio.create_task(here.send("doubtful")))
+        await here.send()
+        assert rows(postgresql_home, HELD) == [(number, holder, term + 1)]
+
+        async def late(tx: Transaction) -> None:
+            await processes.hold_series(tx, number, holder, term)
+            await tx.execute("insert_message", here.org_id, "late", here.queue_id, None, b"")
+
+        with pytest.raises(NotMet):
+            await hub.database.transaction(late, at_once=True)
+        assert len(rows(postgresql_home, "SELECT id FROM messages")) == await added(hub, here.org_id) == 3

@@ -1,19 +1,23 @@
 """Queries for one row of parameters, turned into one statement for many."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import asyncpg
 import pytest
 
-from postroom.store.batches import batched, joined, table_of_insert
+from postroom.store import queries
+from postroom.store.batches import Part, batched, joined, repeated, table_of_insert
+from postroom.store.sqlite import TOGETHER
 from tests.support.home import PostgresHome
 
 pytestmark = pytest.mark.anyio
 
 GIVEN: Final = "unnest($1::text[], $2::int8[]) AS given (p1, p2)"
 TYPES: Final = ["text", "int8"]
+SQLITE: Final = {name: re.sub(r"\$(\d+)", r"?\1", sql) for name, sql in queries.load("sqlite").items()}
 
 
 @pytest.mark.parametrize(
@@ -76,32 +80,62 @@ def test_parameters_beyond_the_ninth() -> None:
 
 def test_several_inserts_become_one_statement() -> None:
     """Their parameters are numbered on, and each is a part but the last, which is the statement itself."""
-    text = joined([("INSERT INTO t (a, b) VALUES ($1, $2)", TYPES), ("INSERT INTO u VALUES ($1)", ["bytea"])])
+    text = joined(
+        [
+            Part("INSERT INTO t (a, b) VALUES ($1, $2)", TYPES, many=True),
+            Part("INSERT INTO u VALUES ($1)", ["bytea"], many=True),
+        ]
+    )
     assert text == (
         f"WITH part1 AS (INSERT INTO t (a, b) SELECT given.p1, given.p2 FROM {GIVEN})"
         " INSERT INTO u SELECT given.p1 FROM unnest($3::bytea[]) AS given (p1)"
     )
 
 
-def test_what_is_required_stands_before_the_inserts() -> None:
-    """Its parameters are the first; where it has no row, the statement divides by zero."""
+def test_one_row_is_given_as_values() -> None:
+    """Each of its type; what is inserted only on a condition, or into a row that is there, too."""
+    counted = "INSERT INTO t (a, b) VALUES ($1, abs($2)) ON CONFLICT (a) DO UPDATE SET b = excluded.b"
     text = joined(
-        [("INSERT INTO t VALUES ($1)", ["text"]), ("INSERT INTO u (a, b) VALUES ($1, $2)", TYPES)],
-        "SELECT 1 FROM s WHERE id = $1 AND held = $2 FOR SHARE",
+        [Part("INSERT INTO u VALUES ($1)", ["bytea"], many=False), Part(counted, TYPES, many=False)],
+        [Part("SELECT 1 FROM s WHERE id = $1", ["text"], many=False)],
     )
     assert text == (
-        "WITH required AS (SELECT 1 / count(*) AS met FROM"
-        " (SELECT 1 FROM s WHERE id = $1 AND held = $2 FOR SHARE) AS found),"
-        " part1 AS (INSERT INTO t SELECT given.p1 FROM unnest($3::text[]) AS given (p1))"
+        "WITH required1 AS (SELECT 1 FROM s WHERE id = $1::text),"
+        " part1 AS (INSERT INTO u SELECT $2::bytea)"
+        " INSERT INTO t (a, b) SELECT $3::text, abs($4::int8)"
+        " WHERE 1 / CAST((SELECT count(*) FROM required1) = 1 AS INT) = 1"
+        " ON CONFLICT (a) DO UPDATE SET b = excluded.b"
+    )
+
+
+def test_what_is_required_stands_before_the_inserts() -> None:
+    """Its parameters are the first; where a row is missing, the statement divides by zero."""
+    text = joined(
+        [
+            Part("INSERT INTO t VALUES ($1)", ["text"], many=True),
+            Part("INSERT INTO u (a, b) VALUES ($1, $2)", TYPES, many=True),
+        ],
+        [
+            Part("SELECT 1 FROM s WHERE id = $1 AND held = $2 FOR SHARE", TYPES, many=True),
+            Part("UPDATE w SET b = 1 WHERE a = $1 RETURNING a", ["text"], many=False),
+        ],
+    )
+    assert text == (
+        "WITH required1 AS (SELECT 1 FROM s CROSS JOIN unnest($1::text[], $2::int8[]) AS given (p1, p2)"
+        " WHERE id = given.p1 AND held = given.p2 FOR SHARE),"
+        " required2 AS (UPDATE w SET b = 1 WHERE a = $3::text RETURNING a),"
+        " part1 AS (INSERT INTO t SELECT given.p1 FROM unnest($4::text[]) AS given (p1))"
         " INSERT INTO u (a, b) SELECT given.p1, given.p2"
-        " FROM unnest($4::text[], $5::int8[]) AS given (p1, p2) WHERE (SELECT met FROM required) = 1"
+        " FROM unnest($5::text[], $6::int8[]) AS given (p1, p2)"
+        " WHERE 1 / CAST((SELECT count(*) FROM required1) = cardinality($1::text[]) AS INT) = 1"
+        " AND 1 / CAST((SELECT count(*) FROM required2) = 1 AS INT) = 1"
     )
 
 
 def test_one_insert_is_joined_with_nothing() -> None:
     """It is what it is alone."""
     sql = "INSERT INTO t (a, b) VALUES ($1, $2)"
-    assert joined([(sql, TYPES)]) == batched(sql, TYPES)
+    assert joined([Part(sql, TYPES, many=True)]) == batched(sql, TYPES)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +199,8 @@ async def test_rows_are_changed_deleted_and_found_as_one_by_one(connection: Any)
 async def test_a_reference_is_checked_when_all_parts_are_done(connection: Any) -> None:
     """Parents and children go in together, in whichever order the parts stand."""
     parts = [
-        ("INSERT INTO parents (id, n) VALUES ($1, $2)", TYPES),
-        ("INSERT INTO children (id, n) VALUES ($1, $2)", TYPES),
+        Part("INSERT INTO parents (id, n) VALUES ($1, $2)", TYPES, many=True),
+        Part("INSERT INTO children (id, n) VALUES ($1, $2)", TYPES, many=True),
     ]
     await connection.fetch(joined(parts), ["a", "b"], [1, 2], ["a", "a", "b"], [1, 2, 3])
     await connection.fetch(joined(parts[::-1]), ["c"], [1], ["c"], [1])
@@ -174,6 +208,27 @@ async def test_a_reference_is_checked_when_all_parts_are_done(connection: Any) -
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await connection.fetch(joined(parts), ["d"], [1], ["e"], [1])
     assert await connection.fetchval("SELECT count(*) FROM parents") == 3
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_all_that_is_required_or_nothing(connection: Any, many: bool) -> None:
+    """One that is missing undoes what others that are required have written, and all that is inserted."""
+    await connection.fetch("INSERT INTO parents SELECT chr(96 + n), n FROM generate_series(1, 6) AS n")
+    text = joined(
+        [Part("INSERT INTO children (id, n) VALUES ($1, $2)", TYPES, many=False)],
+        [
+            Part("SELECT 1 FROM parents WHERE id = $1 FOR SHARE", ["text"], many=many),
+            Part("UPDATE parents SET n = 99 WHERE id = $1 AND n = $2 RETURNING id", TYPES, many=False),
+        ],
+    )
+    for found, changed in (("a", ("b", 1)), ("z", ("b", 2)), ("z", ("b", 1))):
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await connection.fetch(text, ["a", found] if many else found, *changed, "c", 1)
+    assert await connection.fetchval("SELECT count(*) FROM parents WHERE n = 99") == 0
+    assert await connection.fetchval("SELECT count(*) FROM children") == 0
+    await connection.fetch(text, ["a", "f"] if many else "a", "b", 2, "c", 1)
+    assert await connection.fetch("SELECT id FROM parents WHERE n = 99") == [("b",)]
+    assert await connection.fetch("SELECT id, n FROM children") == [("c", 1)]
 
 
 async def test_locks_are_taken_for_every_row(connection: Any, postgresql_home: PostgresHome) -> None:
@@ -185,3 +240,20 @@ async def test_locks_are_taken_for_every_row(connection: Any, postgresql_home: P
         free = "SELECT id FROM parents ORDER BY id FOR UPDATE SKIP LOCKED"
         found = await asyncio.to_thread(postgresql_home.rows, free)
         assert found == [("c",), ("d",), ("e",), ("f",)]
+
+
+def test_several_rows_in_one_statement() -> None:
+    """The parameters of the second row follow those of the first; what stands behind stays as it is."""
+    sql = "INSERT INTO t (a, b, c, d) VALUES (?1, ?2, 0, ?2) ON CONFLICT (a) DO UPDATE SET b = excluded.b"
+    assert repeated(sql, 2) == (
+        "INSERT INTO t (a, b, c, d) VALUES (?1, ?2, 0, ?2), (?3, ?4, 0, ?4)"
+        " ON CONFLICT (a) DO UPDATE SET b = excluded.b"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(name for name, sql in SQLITE.items() if table_of_insert(sql)))
+def test_parameters_stand_among_the_values(name: str) -> None:
+    """None stands behind the values, where it would be that of one row only; SQLite keeps the statement."""
+    before, _, values = SQLITE[name].partition("VALUES")
+    assert "?" not in before + values.partition("ON CONFLICT")[2]
+    assert len(repeated(SQLITE[name], TOGETHER)) < 16_384

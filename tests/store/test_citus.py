@@ -23,14 +23,24 @@ QUERIES: Final = queries.load("postgres")
 ACROSS: Final = {
     "last_event_time",  # when a process starts: no id is minted below those there are
     "last_segment_start",
+    "list_dirty_organizations",  # what is to be folded
     "list_liveness",  # when a process takes slots
     "list_liveness_like",
     "unfinished_listeners",  # whom to probe often
     "waiting_listeners",  # the search for what no news told of
 }
 # Tables that have organizations but stay small: what is edited one by one.
-SMALL: Final = {"api_keys", "listeners", "queues", "removals", "schemas"}
-FOR_MANY: Final = {"execute", "execute_many", "fetch_many"}
+SMALL: Final = {
+    "api_keys",
+    "listeners",
+    "live_periods",
+    "live_sources",
+    "queues",
+    "removals",
+    "schemas",
+    "sources",
+}
+FOR_MANY: Final = {"execute", "execute_many", "fetch_many", "require"}
 
 
 def used_for_many() -> set[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from postroom.domain.clock import system_clock
 from postroom.domain.errors import Unavailable
+from postroom.store import postgres as postgres_driver
 from postroom.store.database import Database, NotMet, Reader, Transaction
 from tests.support.home import Home
 from tests.support.hub import beside, execute, rows
@@ -135,7 +136,7 @@ async def test_transactions_do_not_mingle(home: Home) -> None:
     async with opened(home) as database, opened(home) as other:
 
         async def body(tx: Transaction) -> None:
-            await tx.execute("bump_revision", 0, "own")
+            await tx.execute("bump_revision", 0, "own", 0)
 
         await asyncio.gather(*(each.transaction(body) for each in (database, other) * 20))
     assert rows(home, "SELECT revision FROM series") == [(40,)]
@@ -227,13 +228,13 @@ async def test_many_rows_in_one_statement(home: Home) -> None:
         await tx.execute_many("insert_organization", [(n, n, "UTC", None, 1) for n in ("a", "b", "c")])
         await tx.execute_many("insert_queue", [("a", q, q, None, 1) for q in ("q1", "q2")])
         await tx.execute_many("insert_queue", [])
-        assert await tx.fetch_many("present_queue", []) == []
+        assert await tx.fetch_many("share_queue", []) == []
         asked = [("a", "q1"), ("a", "q2"), ("b", "q1"), ("none", "q1")]
-        return await tx.fetch_many("present_queue", asked)
+        return await tx.fetch_many("share_queue", asked)
 
     async with opened(home) as database:
         answered = await database.transaction(body)
-        assert sorted(map(tuple, answered)) == [("a", "q1"), ("a", "q2")]
+        assert sorted(map(tuple, answered)) == [("a", "q1", 0), ("a", "q2", 0)]
     assert rows(home, NAMES) == [("a",), ("b",), ("c",)]
 
 
@@ -292,10 +293,12 @@ async def test_a_taken_name_answers_no_row(home: Home, query: str, params: tuple
 
 @pytest.mark.parametrize("holder", ["mine", "another's", None])
 @pytest.mark.parametrize("when", ["first", "between", "last", "alone", "before reading"])
+@pytest.mark.parametrize("at_once", [False, True])
 async def test_what_is_required_holds_or_nothing_is_written(
-    home: Home, holder: str | None, when: str
+    home: Home, holder: str | None, when: str, at_once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever in the transaction it is required, whatever is written before or after; it is run once."""
+    monkeypatch.setattr(postgres_driver, "LATE_BY", 60_000)  # nothing begins too late
     execute(home, "INSERT INTO series (number, holder) VALUES (3, $1)", holder)
     runs = 0
 
@@ -304,7 +307,7 @@ async def test_what_is_required_holds_or_nothing_is_written(
         runs += 1
         for place, name in (("first", "one"), ("between", "two"), ("last", None)):
             if when == place or (when, place) in {("alone", "last"), ("before reading", "between")}:
-                await tx.require("hold_series", 3, "mine")
+                await tx.require("hold_series", [(3, "mine", 0)])
             if name and when != "alone":
                 await tx.execute("insert_organization", name, name, "UTC", None, 1)
                 await tx.execute("insert_message", name, "m", "q", None, b"")
@@ -314,10 +317,10 @@ async def test_what_is_required_holds_or_nothing_is_written(
 
     async with opened(home) as database:
         if holder == "mine":
-            assert await database.transaction(body) == "done"
+            assert await database.transaction(body, at_once=at_once) == "done"
         else:
             with pytest.raises(NotMet):
-                await database.transaction(body)
+                await database.transaction(body, at_once=at_once)
     written = [("one",), ("two",)] if holder == "mine" and when != "alone" else []
     assert rows(home, NAMES) == written
     assert len(rows(home, "SELECT id FROM messages")) == len(written)

@@ -108,3 +108,15 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "postroom.lock"
     with lock.held(path):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_whom_the_file_names(tmp_path: Path) -> None:
+    """Somebody while the lock is held, and after that nobody, unless the holder was killed."""
+    path = tmp_path / "postroom.lock"
+    assert not lock.is_named(path)
+    with lock.held(path):
+        assert lock.is_named(path)
+    assert not lock.is_named(path)
+    with holder(path):
+        pass
+    assert lock.is_named(path)

@@ -119,10 +119,10 @@ async def test_two_that_lock_each_other_both_come_through(postgresql_home: Postg
 
     async def cross(tx: Transaction, first: int, second: int) -> None:
         runs.append(first)
-        await tx.execute("bump_revision", first, "own")
+        await tx.execute("bump_revision", first, "own", 0)
         if len(runs) <= 2:
             await both.wait()
-        await tx.execute("bump_revision", second, "own")
+        await tx.execute("bump_revision", second, "own", 0)
 
     async with opened(postgresql_home) as database:
         await asyncio.gather(
@@ -350,6 +350,17 @@ async def test_more_at_once_than_connections(postgresql_home: PostgresHome) -> N
     assert len(rows(postgresql_home, NAMES)) == 40
 
 
+async def test_a_connection_with_an_open_transaction_is_not_used_again(postgresql_home: PostgresHome) -> None:
+    """What was begun there and neither committed nor undone must not become part of the next one."""
+    async with opened(postgresql_home, 1) as database:
+        connection = await database._connections.acquire()
+        await connection.execute("BEGIN")
+        await connection.execute("INSERT INTO organizations VALUES ('left', 'left', 'UTC', NULL, 1)")
+        database._connections.release(connection)
+        assert await write(database, "next")
+        assert await names(database) == ["next"]
+
+
 @pytest.mark.usefixtures("hasty")
 async def test_no_connection_is_free_for_long(postgresql_home: PostgresHome) -> None:
     """Whoever waits too long for one is told so."""
@@ -405,7 +416,9 @@ async def test_a_commit_is_durable_whatever_the_server_was_told(
     """A server for caches may be told not to wait for the disk; here it does. What is stricter stays."""
     execute(postgresql_home, f'ALTER DATABASE "{postgresql_home.name}" SET synchronous_commit = {told}')
     async with opened(postgresql_home) as database:
-        assert await database._pool.fetchval("SHOW synchronous_commit") == used
+        connection = await database._connections.acquire()
+        assert await connection.fetchval("SHOW synchronous_commit") == used
+        database._connections.release(connection)
 
 
 async def test_a_standby_is_not_written_to(postgresql_home: PostgresHome) -> None:

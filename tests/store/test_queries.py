@@ -14,7 +14,7 @@ import pytest
 
 import postroom.store
 from postroom.store import queries
-from postroom.store.batches import batched, joined, table_of_insert
+from postroom.store.batches import Part, batched, joined, table_of_insert
 from postroom.store.citus import BIG
 from tests.support.home import SqliteHome
 from tests.support.postgres import Server, wait
@@ -27,22 +27,23 @@ ACROSS: Final = {
     "unfinished_listeners",  # whom to probe often
     "last_segment_start",  # when a process starts
     "last_event_time",  # when a process starts
+    "list_dirty_organizations",  # what is to be folded: every few seconds
 }
 # Those that PostgreSQL needs in other words, because others write there at the same time.
 LOCKING: Final = {
-    "recipients",
     "present_listener",
-    "present_queue",
+    "share_queue",
+    "unchanged_queue",
     "hold_queue",
     "hold_api_key",
     "hold_series",
     "hold_slots",
 }
-ONLY_POSTGRES: Final = {"database_time", "settled_time"}
+ONLY_POSTGRES: Final = {"begun_in_time", "database_time", "settled_time"}
 # Their number of an attempt, or of bytes, is compared with one of 32 bits.
 NARROW: Final = {"retry_delivery", "end_delivery", "due_deliveries"}
-RUNS: Final = {"fetch", "fetch_many", "execute", "execute_many"}
-FOR_MANY: Final = {"fetch_many", "execute", "execute_many"}
+RUNS: Final = {"fetch", "fetch_many", "require", "execute", "execute_many"}
+FOR_MANY: Final = {"fetch_many", "require", "execute", "execute_many"}
 QUERIES: Final = queries.load("sqlite")
 ON_SERVER: Final = queries.load("postgres")
 
@@ -179,12 +180,24 @@ def test_every_query_for_many_rows_prepares_on_a_server(
 
 
 def test_all_inserts_prepare_together(postgres: Server, template: str, types: dict[str, list[str]]) -> None:
-    """One statement for inserts into as many tables as there are: their parameters one after another."""
+    """One statement for inserts into as many tables as there are, and for all that is ever required of one.
+
+    Their parameters come one after another, in the types that the queries have alone.
+    """
     inserts = {table: name for name, sql in ON_SERVER.items() if (table := table_of_insert(sql))}
     assert {"messages", "deliveries", "attempts", "usage_events", "usage_totals"} <= inserts.keys()
-    text = joined([(ON_SERVER[name], types[name]) for name in inserts.values()])
-    found = prepare(postgres, template, {"all": text})["all"]
-    assert found == [f"{kind}[]" for name in inserts.values() for kind in types[name]]
+    required = sorted(asked({"require"}))
+    assert {"begun_in_time", "hold_series", "unchanged_queue", "end_delivery"} <= set(required)
+    for many in (False, True):
+        text = joined(
+            *(
+                [Part(ON_SERVER[name], types[name], many) for name in names]
+                for names in (inserts.values(), required)
+            )
+        )
+        found = prepare(postgres, template, {"all": text})["all"]
+        names = [*required, *inserts.values()]
+        assert found == [f"{kind}[]" if many else kind for name in names for kind in types[name]]
 
 
 @pytest.mark.parametrize("name", sorted(QUERIES.keys() - ACROSS))

@@ -3,13 +3,16 @@
 from typing import Final
 
 from postroom.domain.clock import DAY
+from postroom.domain.day import day_of
 from postroom.domain.scope import Scope
 from postroom.service.hub import Hub
 from postroom.service.retention import Retention
 from postroom.store.copying import TABLES
+from tests.sources.samples import AT
 from tests.support.clock import MovingClock
 from tests.support.home import Home, Row
 from tests.support.hub import Place, opened, place_of
+from tests.support.platforms import SECRET, matrix_events, signed, transaction
 
 NOWHERE: Final = "http://192.0.2.1/"
 ASKED: Final = {"n": {"type": "number"}}
@@ -36,6 +39,7 @@ async def furnish(home: Home, clock: MovingClock, organizations: int = 2) -> Non
         for number in range(organizations):
             org = await second.organizations.create(f"branch {number}", created_by=founder.id)
             await _work(first, second, org.id, clock)
+            await _activity(first, org.id, clock)
         clock.pass_(hours=26)
         await Retention(first.ledger, first.database, clock, 30 * DAY, 8 * DAY).sweep()
         for org in await first.organizations.every():
@@ -67,10 +71,21 @@ async def _work(first: Hub, second: Hub, org_id: str, clock: MovingClock) -> Non
         await second.probes.found((org_id, waits.id), answered)
 
 
+async def _activity(hub: Hub, org_id: str, clock: MovingClock) -> None:
+    """What a live source told, twice: some of it folded, some not yet."""
+    source = await hub.live_sources.create(org_id, "matrix", secret=SECRET)
+    one, two, *_ = matrix_events()
+    for event in (one, one | {"sender": "@somebody:else"}):
+        request = signed("matrix", transaction(event)).request(clock.now)
+        await hub.hearing.hear_transaction(source.id, event["sender"], request)
+    await hub.folding.days(org_id, day_of(AT), day_of(AT))
+    await hub.hearing.hear_transaction(source.id, "2", signed("matrix", transaction(two)).request(clock.now))
+
+
 async def _keys(hub: Hub, org_id: str) -> None:
     key, secret = await hub.api_keys.create(org_id, "reads", scopes=(Scope("queues", "read", ("*",)),))
     await hub.api_keys.authenticate(secret)
-    await hub.api_keys.create(org_id, "off", "disabled")
+    await hub.api_keys.create(org_id, "off", "disabled", encoding="string")
     await hub.api_keys.update(org_id, key.id, name="reads queues")
     await hub.api_keys.keep_uses()
 

@@ -36,10 +36,10 @@ class Faulty:
         self._pass()
         return await self._database.fetch(query, *params)
 
-    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]], *, at_once: bool = False) -> T:
         """As the database does, unless it is the one that fails."""
         self._pass()
-        return await self._database.transaction(body)
+        return await self._database.transaction(body, at_once=at_once)
 
     async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
         """As the database does, unless it is the one that fails."""

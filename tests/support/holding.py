@@ -63,14 +63,14 @@ class Holding:
         await self.passed(query)
         return rows
 
-    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]], *, at_once: bool = False) -> T:
         """As the database does."""
         inside = Inside(self)
 
         async def watched(tx: Transaction) -> T:
             return await body(inside.of(tx))
 
-        result = await self._database.transaction(watched)
+        result = await self._database.transaction(watched, at_once=at_once)
         for query in inside.asked & self._commits.keys():
             await self._commits.pop(query).hold()
         return result
@@ -114,6 +114,11 @@ class Inside:
         self._tx = tx
         return self
 
+    @property
+    def alone(self) -> bool:
+        """As the transaction is."""
+        return self._tx.alone
+
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """As the transaction does."""
         rows = await self._tx.fetch(query, *params)
@@ -126,9 +131,9 @@ class Inside:
         await self._passed(query)
         return found
 
-    async def require(self, query: str, *params: Value) -> None:
+    async def require(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
         """As the transaction does."""
-        await self._tx.require(query, *params)
+        await self._tx.require(query, rows)
         await self._passed(query)
 
     async def execute(self, query: str, *params: Value) -> None:
