@@ -264,8 +264,8 @@ async def test_inserted_rows_are_there_for_all_that_follows(home: Home) -> None:
         ("update_queue", ("org", "free", "taken", None)),
         ("insert_listener", ("org", "new", "free", "taken", "u", "u", "x", "enabled", 1, 1)),
         ("update_listener", ("org", "free", "taken", "u", "u", "enabled")),
-        ("insert_api_key", ("org", "new", "taken", b"3", "p", "enabled", "[]", 1)),
-        ("update_api_key", ("org", "free", "taken", "enabled", "[]", 1)),
+        ("insert_api_key", ("org", "new", "taken", b"3", "p", "enabled", "[]", 1, None)),
+        ("update_api_key", ("org", "free", "taken", "enabled", "[]", 1, None)),
     ],
 )
 async def test_a_taken_name_answers_no_row(home: Home, query: str, params: tuple[Any, ...]) -> None:
@@ -279,7 +279,8 @@ async def test_a_taken_name_answers_no_row(home: Home, query: str, params: tuple
             await tx.execute("insert_queue", "org", word, word, None, 1)
             listener = ("org", word, word, word, "u", "u", "x", "enabled", 1, 1)
             await tx.execute("insert_listener", *listener)
-            await tx.execute("insert_api_key", "org", word, word, word.encode(), "p", "enabled", "[]", 1)
+            key = ("org", word, word, word.encode(), "p", "enabled", "[]", 1, None)
+            await tx.execute("insert_api_key", *key)
         answer = await tx.fetch(query, *params)
         await tx.execute("insert_organization", "after", "after", "UTC", None, 1)
         return answer
