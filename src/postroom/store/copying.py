@@ -42,7 +42,7 @@ TABLES = (
 )
 """What is copied, and after what it refers to. Who serves, and who holds what, is left behind."""
 
-_LEFT_BEHIND = {"series": {"holder", "expires_at"}}
+_LEFT_BEHIND = {"series": {"holder", "expires_at", "term"}}
 _REFER_TO_THEMSELVES = {"organizations"}
 
 

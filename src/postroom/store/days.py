@@ -78,7 +78,8 @@ async def cells(reader: Reader, org_id: str, first: int, last: int) -> list[Cell
     """The totals of days from `first` to `last`, by day, source and part."""
     rows = await reader.fetch("list_cells", org_id, first, last)
     return [
-        Cell(day, source, PARTS[part], Counts._make(rest[:10]), *rest[10:]) for day, source, part, *rest in rows
+        Cell(day, source, PARTS[part], Counts._make(rest[:10]), *rest[10:])
+        for day, source, part, *rest in rows
     ]
 
 
