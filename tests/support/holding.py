@@ -114,11 +114,6 @@ class Inside:
         self._tx = tx
         return self
 
-    @property
-    def alone(self) -> bool:
-        """As the transaction is."""
-        return self._tx.alone
-
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """As the transaction does."""
         rows = await self._tx.fetch(query, *params)

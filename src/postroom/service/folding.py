@@ -118,25 +118,24 @@ async def _read(reader: Reader, org_id: str, first: int, last: int) -> Days:
 async def _folded(reader: Reader, org_id: str, day: int) -> list[Cell]:
     """What the facts of a day come to."""
     facts = await days.facts(reader, org_id, day)
-    people = _grouped(facts.people)
-    spaces = _grouped(facts.spaces)
+    people, spaces = _numbers(facts.people), _numbers(facts.spaces)
     return [
         Cell(
             day,
             source,
             Part(Sender(sender), bool(deleted)),
             Counts(*counts),
-            packed(person for (person,) in people[source, sender, deleted]),
-            packed(space for direct, space in spaces[source, sender, deleted] if not direct),
-            packed(space for direct, space in spaces[source, sender, deleted] if direct),
+            packed(people[source, sender, deleted]),
+            packed(spaces[source, sender, deleted, 0]),
+            packed(spaces[source, sender, deleted, 1]),
         )
         for source, sender, deleted, *counts in facts.counts
     ]
 
 
-def _grouped(rows: Iterable[Row]) -> defaultdict[tuple[int, int, int], list[Row]]:
-    """What stands behind the first three columns, by these."""
-    groups: defaultdict[tuple[int, int, int], list[Row]] = defaultdict(list)
-    for source, sender, deleted, *rest in rows:
-        groups[source, sender, deleted].append(tuple(rest))
+def _numbers(rows: Iterable[Row]) -> defaultdict[Row, list[int]]:
+    """The last column by all others."""
+    groups: defaultdict[Row, list[int]] = defaultdict(list)
+    for row in rows:
+        groups[row[:-1]].append(row[-1])
     return groups

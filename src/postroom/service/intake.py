@@ -105,32 +105,32 @@ def _names(records: Sequence[Activity | Deletion]) -> Mapping[str, Names]:
 def _rows(org_id: str, records: Sequence[Activity | Deletion], books: Mapping[str, Book]) -> _Batch:
     """KeyError where a source, a person or a space is not in the books."""
     batch = _Batch({}, {}, [], [])
-    made = {source: book.pseudonyms.messages() for source, book in books.items()}
-    for record in records:
-        book = books[record.source]
-        key = made[record.source](record.message_id)
-        if isinstance(record, Deletion):
-            if key in batch.deletions:
-                batch.deleted_again.append(key)
-            batch.deletions[key] = org_id, key, book.number, record.at or 0
-        elif key in batch.activities:
-            batch.repeated.append((record.at // DAY, book.number))
-        else:
-            batch.activities[key] = _row(org_id, key, record, book)
+    for source in dict.fromkeys([record.source for record in records]):
+        some = [record for record in records if record.source == source]
+        _add_activities(batch, org_id, [each for each in some if isinstance(each, Activity)], books[source])
+        _add_deletions(batch, org_id, [each for each in some if isinstance(each, Deletion)], books[source])
     return batch
 
 
-def _row(org_id: str, key: bytes, activity: Activity, book: Book) -> Row:
-    return (
-        org_id,
-        key,
-        activity.at // DAY,
-        book.number,
-        activity.at,
-        book.people[activity.person],
-        book.spaces[activity.space],
-        traits(activity),
-        activity.files,
-        activity.file_bytes,
-        activity.files_of_unknown_size,
-    )
+def _add_activities(batch: _Batch, org_id: str, some: list[Activity], book: Book) -> None:
+    number, people, spaces = book.number, book.people, book.spaces
+    keys = book.pseudonyms.messages([each.message_id for each in some])
+    for key, a in zip(keys, some, strict=True):
+        at, day = a.at, a.at // DAY
+        if key in batch.activities:
+            batch.repeated.append((day, number))
+            continue
+        who, where, files = (
+            people[a.person],
+            spaces[a.space],
+            (a.files, a.file_bytes, a.files_of_unknown_size),
+        )
+        batch.activities[key] = (org_id, key, day, number, at, who, where, traits(a), *files)
+
+
+def _add_deletions(batch: _Batch, org_id: str, some: list[Deletion], book: Book) -> None:
+    keys = book.pseudonyms.messages([each.message_id for each in some])
+    for key, each in zip(keys, some, strict=True):
+        if key in batch.deletions:
+            batch.deleted_again.append(key)
+        batch.deletions[key] = org_id, key, book.number, each.at or 0

@@ -74,13 +74,7 @@ async def insert(tx: Transaction, rows: list[Row]) -> set[bytes]:
     A row has the organization's id, the id, the day, the source, the time, the person, the space, the traits,
     and the files, their bytes and how many are of unknown size.
     """
-    if not tx.alone:
-        return {new for (new,) in await tx.fetch_many("insert_activity", rows)}
-    # SQLite takes as long again to answer what it inserted; to look first costs it less.
-    known = {each for (each,) in await tx.fetch_many("find_activity", [row[:2] for row in rows])}
-    unknown = [row for row in rows if row[1] not in known]
-    await tx.execute_many("insert_unknown_activity", unknown)
-    return {row[1] for row in unknown}
+    return {new for (new,) in await tx.fetch_many("insert_activity", rows)}
 
 
 async def delete(tx: Transaction, rows: list[Row]) -> list[int]:

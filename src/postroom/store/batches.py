@@ -13,6 +13,11 @@ _PARAMETER = re.compile(r"\$(\d+)")
 _PLACE = re.compile(r"\?(\d+)")
 _WORD = re.compile(r"[A-Za-z_]+|[()]|'[^']*'")
 _INSERT = re.compile(r"INSERT INTO (\w+)")
+_ANSWERED = re.compile(
+    r"INSERT INTO \w+\s*\((?P<columns>[^()]*)\)\s*VALUES \((?P<given>[^()]*)\)"
+    r"\s*ON CONFLICT\b.*\bRETURNING (?P<answered>[\w, ]+)",
+    re.DOTALL,
+)
 _JOINED = {"SELECT": "CROSS JOIN", "UPDATE": "FROM", "DELETE": "USING"}
 
 
@@ -86,6 +91,21 @@ def repeated(sql: str, rows: int) -> str:
     count = max(int(number) for number in _PLACE.findall(row))
     given = (_shifted(row, number * count) for number in range(rows))
     return f"{sql[:start]}VALUES {', '.join(given)}{sql[end:]}"
+
+
+def plain_insert(sql: str) -> tuple[str, tuple[int, ...]] | None:
+    """An INSERT that says what to do in conflicts, without that, and which of its parameters it answers.
+
+    None for one that answers nothing, or something else than what it is given.
+    """
+    found = _ANSWERED.fullmatch(sql)
+    if found is None:
+        return None
+    columns, given = (re.split(r",\s*", found[part].strip()) for part in ("columns", "given"))
+    values = dict(zip(columns, given, strict=True))
+    places = [_PLACE.fullmatch(values.get(column, "")) for column in re.split(r",\s*", found["answered"])]
+    plain = sql[: found.end("given") + 1]
+    return (plain, tuple(int(place[1]) - 1 for place in places if place)) if all(places) else None
 
 
 def _shifted(row: str, by: int) -> str:

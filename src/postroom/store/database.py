@@ -26,10 +26,6 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """A transaction under way; whoever holds it awaits nothing but its methods."""
 
-    @property
-    def alone(self) -> bool:
-        """Whether nobody else can write before its end."""
-
     async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
         """The rows that the query answers for each of the `rows` of parameters, one after another."""
 

@@ -39,11 +39,6 @@ class PostgresTransaction:
         self._inserts: dict[str, tuple[str, Rows]] = {}  # by table
         self._required: dict[str, Rows] = {}
 
-    @property
-    def alone(self) -> bool:
-        """Others write at the same time."""
-        return False
-
     async def begin(self) -> None:
         """Send BEGIN, unless it was."""
         if not self.begun:

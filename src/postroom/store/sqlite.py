@@ -19,7 +19,7 @@ import apsw
 from postroom.domain.clock import system_clock
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.store import queries
-from postroom.store.batches import repeated, table_of_insert
+from postroom.store.batches import plain_insert, repeated, table_of_insert
 from postroom.store.checkpoints import Checkpoints
 from postroom.store.database import NotMet, Reader, Row, T, Transaction, Value
 
@@ -93,11 +93,7 @@ class SqliteTransaction:
         self._connection = connection
         self._sql = sql
         self._inserts = {query for query, text in sql.items() if table_of_insert(text)}
-
-    @property
-    def alone(self) -> bool:
-        """BEGIN IMMEDIATE lets nobody else write."""
-        return True
+        self._plain = {query: plain for query, text in sql.items() if (plain := plain_insert(text))}
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query."""
@@ -105,6 +101,8 @@ class SqliteTransaction:
 
     async def fetch_many(self, query: str, rows: Iterable[tuple[Value, ...]]) -> list[Row]:
         """The rows of the query for each row of parameters."""
+        if query in self._plain:
+            return self._added(query, list(rows))
         return cast(list[Row], list(self._connection.executemany(self._sql[query], rows)))
 
     async def require(self, query: str, rows: Iterable[tuple[Value, ...]]) -> None:
@@ -127,6 +125,26 @@ class SqliteTransaction:
             rest = rest[len(rest) // TOGETHER * TOGETHER :]
         for _ in self._connection.executemany(self._sql[query], rest):
             pass  # where a query answers rows, the next one runs when they are read
+
+    def _added(self, query: str, rows: list[Row]) -> list[Row]:
+        """What an INSERT answers. To answer it takes SQLite as long again, and often all rows are new."""
+        plain, answered = self._plain[query]
+        found: list[Row] = []
+        for start in range(0, len(rows), TOGETHER):
+            some = rows[start : start + TOGETHER]
+            if len(some) == TOGETHER and self._all_new(plain, some):
+                found += [tuple([row[place] for place in answered]) for row in some]
+            else:
+                found += cast(list[Row], list(self._connection.executemany(self._sql[query], some)))
+        return found
+
+    def _all_new(self, plain: str, rows: list[Row]) -> bool:
+        """Insert TOGETHER rows, or none where one is in conflict."""
+        try:
+            self._connection.execute(repeated(plain, TOGETHER), tuple(chain.from_iterable(rows)))
+        except apsw.ConstraintError:
+            return False
+        return True
 
 
 class SqliteDatabase:

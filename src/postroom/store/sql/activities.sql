@@ -31,19 +31,6 @@ SELECT id, number FROM spaces WHERE org_id = $1 AND id = $2;
 -- insert_space: a new one
 INSERT INTO spaces (org_id, id, number) VALUES ($1, $2, $3);
 
--- find_activity: the row where it is known
-SELECT id FROM activities WHERE org_id = $1 AND id = $2 AND day >= 0;
-
--- insert_unknown_activity: a deletion that came first stays
-INSERT INTO activities (
-    org_id, id, day, source, at, person, space, traits, files, file_bytes, files_of_unknown_size
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-ON CONFLICT (org_id, id) DO UPDATE SET
-    day = excluded.day, source = excluded.source, at = excluded.at, person = excluded.person,
-    space = excluded.space, traits = excluded.traits, files = excluded.files, file_bytes = excluded.file_bytes,
-    files_of_unknown_size = excluded.files_of_unknown_size
-WHERE activities.day < 0;
-
 -- insert_activity: the row where it was not known; a deletion that came first stays
 INSERT INTO activities (
     org_id, id, day, source, at, person, space, traits, files, file_bytes, files_of_unknown_size
