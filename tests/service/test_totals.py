@@ -1,5 +1,6 @@
 """What each past day looked like, what the days come to together, and what is behind each number."""
 
+from functools import partial
 from itertools import product
 from random import Random
 from typing import Any
@@ -270,6 +271,30 @@ async def test_an_import_tells_of_its_days_when_it_is_finished(home: Home) -> No
         after = await hub.totals.daily(org_id, WEEK, Asked(source="slack"))
         assert after.complete == [day in {TODAY - 6, TODAY - 5, TODAY - 4} for day in WEEK]
         assert len({before.stamp, under_way.stamp, after.stamp}) == 3
+
+
+async def test_an_import_that_was_given_up(home: Home) -> None:
+    """It leaves days open until a later one into the same source is through."""
+    clock = MovingClock()
+    async with opened(home, clock) as hub:
+        org_id = await begin(hub)
+        names = ("given-up", "later")
+
+        async def begins(tx: Transaction, name: str) -> None:
+            told = ("slack", "slack", name)
+            await imports.insert(tx, Begun(org_id, name, "runner"), told, clock(), "{}")
+
+        for name in names:
+            await hub.database.transaction(partial(begins, name=name))
+            clock.pass_(minutes=1)
+        assert (await hub.totals.daily(org_id, WEEK, Asked())).complete == [False] * 7
+
+        async def finishes(tx: Transaction) -> None:
+            await imports.finish(tx, org_id, "later", clock(), (TODAY - 6, TODAY - 4))
+
+        await hub.database.transaction(finishes)
+        after = await hub.totals.daily(org_id, WEEK, Asked())
+        assert after.complete == [day in {TODAY - 6, TODAY - 5, TODAY - 4} for day in WEEK]
 
 
 async def test_an_export_of_a_day_that_was_not_over_tells_no_more_of_it(home: Home) -> None:

@@ -23,6 +23,8 @@ SMALL = {
     "api_keys",
     "copies",
     "listeners",
+    "live_periods",
+    "live_sources",
     "migrations",
     "organizations",
     "processes",
@@ -31,7 +33,10 @@ SMALL = {
     "schemas",
     "series",
     "slots",
+    "sources",
 }
+# Small tables that the first migration does not make; of the big ones it makes the first seven.
+LATER = {"series", "slots", "copies", "sources", "live_sources", "live_periods"}
 
 
 @pytest.fixture
@@ -211,7 +216,7 @@ def test_a_file(sqlite_home: SqliteHome) -> None:
 def test_tables_of_a_later_version(postgres: Server, empty: str) -> None:
     """The migrations that a distributed database lacks run on it, and their tables find their places."""
     asyncio.run(_distribute_the_first(postgres.url(empty)))
-    assert places(postgres, empty).keys() == SMALL - {"series", "slots", "copies"} | set(citus.BIG)
+    assert places(postgres, empty).keys() == SMALL - LATER | set(citus.BIG[:7])
     applied = asyncio.run(drivers.migrate(postgres.url(empty), system_clock))
     assert [step.number for step in applied] == [step.number for step in known()[1:]]
     complete(postgres, empty)

@@ -1,5 +1,7 @@
 """A database in which there is everything that there can be, for what must lose nothing of it."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from postroom.domain.clock import DAY
@@ -12,6 +14,7 @@ from tests.sources.samples import AT
 from tests.support.clock import MovingClock
 from tests.support.home import Home, Row
 from tests.support.hub import Place, opened, place_of
+from tests.support.importing import imported, written
 from tests.support.platforms import SECRET, matrix_events, signed, transaction
 
 NOWHERE: Final = "http://192.0.2.1/"
@@ -80,6 +83,8 @@ async def _activity(hub: Hub, org_id: str, clock: MovingClock) -> None:
         await hub.hearing.hear_transaction(source.id, event["sender"], request)
     await hub.folding.days(org_id, day_of(AT), day_of(AT))
     await hub.hearing.hear_transaction(source.id, "2", signed("matrix", transaction(two)).request(clock.now))
+    with TemporaryDirectory() as folder:
+        await imported(hub, org_id, written(Path(folder) / "export.ndjson", 20))
 
 
 async def _keys(hub: Hub, org_id: str) -> None:

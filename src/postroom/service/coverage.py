@@ -17,8 +17,20 @@ async def coverage(reader: Reader, org_id: str) -> Coverage:
     """
     brought = await imports.of(reader, org_id)
     told = [Told(*period) for period in await live_sources.periods(reader, org_id)]
-    unfinished = {each.source for each in brought if each.finished_at is None}
-    return Coverage([*told, *_told(brought)], unfinished)
+    return Coverage([*told, *_told(brought)], _unfinished(brought))
+
+
+def _unfinished(brought: list[Brought]) -> set[str]:
+    """Sources that an import is not through with; one that was given up ends when a later one is through."""
+    last: dict[str, int] = {}
+    for each in brought:
+        if each.finished_at is not None:
+            last[each.source] = max(each.started_at, last.get(each.source, 0))
+    return {
+        each.source
+        for each in brought
+        if each.finished_at is None and each.started_at >= last.get(each.source, 0)
+    }
 
 
 def _told(brought: list[Brought]) -> Iterator[Told]:
