@@ -1,6 +1,6 @@
 """Databases of either kind, as many as a test needs."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from tests.support.copies import Another
 from tests.support.home import Home, PostgresHome, SqliteHome
 from tests.support.postgres import Server
+from tests.support.two import Two, working
 
 
 @pytest.fixture
@@ -24,3 +25,10 @@ def another(postgres: Server, template: str, tmp_path: Path) -> Iterator[Another
     yield make
     for home in made:
         home.close()
+
+
+@pytest.fixture
+async def two(postgresql_home: PostgresHome) -> AsyncIterator[Two]:
+    """Two processes at work."""
+    async with working(postgresql_home) as found:
+        yield found

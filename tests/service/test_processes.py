@@ -2,24 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable
 
 import pytest
 
-from postroom.domain.delivery import Outcome, Owed
-from postroom.domain.errors import NameTaken, NotFound
+from postroom.domain.delivery import Outcome
+from postroom.domain.errors import NotFound
 from postroom.domain.ids import LATEST, lowest
 from postroom.domain.listener import Counts, Listener
-from postroom.domain.retry import Policy
 from postroom.domain.usage import Kind
 from postroom.service.hub import Hub
 from tests.support.clock import MovingClock
 from tests.support.home import PostgresHome
 from tests.support.hub import (
     NOWHERE,
-    Place,
     answered,
     beside,
     blocked,
@@ -29,91 +25,21 @@ from tests.support.hub import (
     rows,
     unique,
 )
+from tests.support.two import (
+    ACCEPTING,
+    DELIVERIES,
+    HOLDING,
+    QUEUE,
+    SETTLING,
+    Doing,
+    Two,
+    in_order,
+    in_turn,
+    outcome,
+    remembered,
+)
 
 pytestmark = pytest.mark.anyio
-
-ONCE: Final = Policy((0,))
-# Parts of the statements of who deletes listeners, and of who changes what they are owed.
-HOLDING: Final = "AND id = $2 FOR UPDATE"
-ACCEPTING: Final = "version"
-SETTLING: Final = "FOR KEY SHARE OF q"
-QUEUE: Final = "SELECT 1 FROM queues FOR UPDATE"
-DELIVERIES: Final = "SELECT 1 FROM deliveries FOR UPDATE"
-Doing = Callable[[], Awaitable[Any]]
-
-
-class Two(NamedTuple):
-    """An organization with a queue and a listener, as two processes see it."""
-
-    home: PostgresHome
-    clock: MovingClock
-    here: Place
-    there: Place
-    listener: Listener
-
-    async def check(self) -> None:
-        """All counts are what the facts say, to both."""
-        for each in (self.here, self.there):
-            assert await each.hub.audit.differences() == []
-        one, other = [await each.hub.statistics.messages(each.org_id) for each in (self.here, self.there)]
-        assert one == other
-
-    async def stats(self, *kinds: Kind) -> list[int]:
-        """How often each happened."""
-        stats = await self.here.hub.statistics.messages(self.here.org_id)
-        return [stats.last_1_hours[kind] for kind in kinds]
-
-
-@pytest.fixture
-async def two(postgresql_home: PostgresHome) -> AsyncIterator[Two]:
-    """Both are at work."""
-    async with working(postgresql_home) as found:
-        yield found
-
-
-@asynccontextmanager
-async def working(home: PostgresHome) -> AsyncIterator[Two]:
-    """Two processes with a schedule of one attempt."""
-    clock = MovingClock()
-    async with opened(home, clock, policy=ONCE) as one, opened(home, clock, policy=ONCE) as other:
-        here = await place(one)
-        listener = await here.listener()
-        yield Two(home, clock, here, await place_of(other, here.org_id, here.queue_id), listener)
-
-
-async def in_turn(two: Two, lock: str, *acts: tuple[str, Doing]) -> list[Any]:
-    """Let them come to the same rows, one after another, while somebody holds these; what came of each.
-
-    With each act goes a part of the statement that waits then.
-    """
-    doing = list[asyncio.Future[Any]]()
-    with beside(two.home) as other:
-        other.execute("BEGIN")
-        other.execute(lock)
-        for words, act in acts:
-            doing.append(asyncio.ensure_future(act()))
-            await blocked(two.home, words, len(doing))
-        other.execute("COMMIT")
-    return await asyncio.gather(*doing, return_exceptions=True)
-
-
-def outcome(two: Two, message_id: str, status: int = 200, attempts: int = 0) -> Outcome:
-    """What an attempt led to that was answered now."""
-    hub, owed = two.here.hub, Owed(message_id, attempts)
-    attempt = answered(two.listener, owed, hub.clock(), status)
-    return hub.deliveries.outcome(two.listener, owed, attempt, None)
-
-
-def in_order(reverse: bool, *acts: tuple[str, Doing]) -> tuple[tuple[str, Doing], ...]:
-    """The same, or the other way round."""
-    return acts[::-1] if reverse else acts
-
-
-async def remembered(here: Place, known: bool) -> int:
-    """Let the process know the queue's listeners, if so; how many messages that takes."""
-    if known:
-        await here.send()
-    return int(known)
 
 
 async def test_a_writer_that_waits_holds_up_no_other(two: Two) -> None:
@@ -304,134 +230,6 @@ async def test_the_late_outcome_of_a_process_that_lost_its_slots(postgresql_home
         assert await here.counts(two.listener) == Counts(accepted=1, delivered=1)
         assert await two.stats(Kind.MESSAGE_PUBLISHED_OK, Kind.MESSAGE_PUBLISHED_NOT_OK) == [2, 1]
         await two.check()
-
-
-def naming(two: Two, hub: Hub, kind: str, name: str) -> Awaitable[Any]:
-    """Make a new thing of that name."""
-    org_id, queue_id = two.here.org_id, two.here.queue_id
-    if kind == "key":
-        return hub.api_keys.create(org_id, name)
-    if kind == "queue":
-        return hub.queues.create(org_id, name)
-    if kind == "organization":
-        return hub.organizations.create(name)
-    return hub.listeners.create(org_id, queue_id, name, NOWHERE, NOWHERE)
-
-
-async def renaming(two: Two, hub: Hub, kind: str, thing: Any, name: str) -> Any:
-    """Give it another name."""
-    org_id, queue_id = two.here.org_id, two.here.queue_id
-    if kind == "key":
-        return await hub.api_keys.update(org_id, thing[0].id, name)
-    if kind == "queue":
-        return await hub.queues.update(org_id, thing.id, name)
-    if kind == "organization":
-        return await hub.organizations.rename(thing.id, thing.id, name)
-    return await hub.listeners.update(org_id, queue_id, thing.id, name=name)
-
-
-KINDS = ("key", "queue", "listener", "organization")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_name_that_both_give_to_something_new(two: Two, kind: str) -> None:
-    """One of them has it, the other one is told; nothing is counted for that one."""
-    for _ in range(5):
-        name = unique("wanted")
-        both = (naming(two, each.hub, kind, name) for each in (two.here, two.there))
-        answers = await asyncio.gather(*both, return_exceptions=True)
-        assert [isinstance(answer, NameTaken) for answer in answers].count(True) == 1
-        assert [isinstance(answer, Exception) for answer in answers].count(True) == 1
-    await two.check()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_name_that_both_change_to(two: Two, kind: str) -> None:
-    """One of them has it, the other one keeps what it had."""
-    for _ in range(5):
-        name = unique("wanted")
-        mine = await naming(two, two.here.hub, kind, unique("mine"))
-        yours = await naming(two, two.there.hub, kind, unique("yours"))
-        answers = await asyncio.gather(
-            renaming(two, two.here.hub, kind, mine, name),
-            renaming(two, two.there.hub, kind, yours, name),
-            return_exceptions=True,
-        )
-        assert [isinstance(answer, NameTaken) for answer in answers].count(True) == 1
-        assert [isinstance(answer, Exception) for answer in answers].count(True) == 1
-    await two.check()
-
-
-DELETIONS: Final[dict[str, Kind]] = {
-    "key": Kind.API_KEY_DELETED,
-    "queue": Kind.QUEUE_DELETED,
-    "listener": Kind.LISTENER_DELETED,
-}
-
-
-async def deleting(two: Two, hub: Hub, kind: str, thing: Any) -> None:
-    """Delete it."""
-    org_id, queue_id = two.here.org_id, two.here.queue_id
-    if kind == "key":
-        await hub.api_keys.delete(org_id, thing[0].id)
-    elif kind == "queue":
-        await hub.queues.delete(org_id, thing.id)
-    else:
-        await hub.listeners.delete(org_id, queue_id, thing.id)
-
-
-@pytest.mark.parametrize("kind", DELETIONS)
-async def test_what_both_delete_is_deleted_once(two: Two, kind: str) -> None:
-    """One of them does, the other one is told that it is not there; one deletion is counted."""
-    for _ in range(5):
-        thing = await naming(two, two.here.hub, kind, unique("doomed"))
-        both = (deleting(two, each.hub, kind, thing) for each in (two.here, two.there))
-        answers = await asyncio.gather(*both, return_exceptions=True)
-        assert sorted(type(answer).__name__ for answer in answers) == ["NoneType", "NotFound"]
-    assert await two.stats(DELETIONS[kind]) == [5]
-    await two.check()
-
-
-@pytest.mark.parametrize("kind", DELETIONS)
-async def test_what_one_changes_while_the_other_deletes_it(two: Two, kind: str) -> None:
-    """Changed and then deleted, or not there any more: never told that the name is taken."""
-    for _ in range(5):
-        thing = await naming(two, two.here.hub, kind, unique("doomed"))
-        both: list[Awaitable[Any]] = [
-            renaming(two, two.here.hub, kind, thing, unique("name")),
-            deleting(two, two.there.hub, kind, thing),
-        ]
-        changed, deleted = await asyncio.gather(*both, return_exceptions=True)
-        assert deleted is None
-        assert not isinstance(changed, Exception) or isinstance(changed, NotFound)
-    assert await two.stats(DELETIONS[kind]) == [5]
-    await two.check()
-
-
-async def test_changes_of_different_fields_both_stay(two: Two) -> None:
-    """One changes the name, the other the rest: neither puts back what the other one has changed."""
-    org_id, queue_id = two.here.org_id, two.here.queue_id
-    one, other = two.here.hub, two.there.hub
-    for number in range(5):
-        key, _ = await one.api_keys.create(org_id, unique("key"))
-        await asyncio.gather(
-            one.queues.update(org_id, queue_id, name=f"queue {number}"),
-            other.queues.update(org_id, queue_id, raw_schema={"n": {"type": "number", "min": number}}),
-            one.listeners.update(org_id, queue_id, two.listener.id, name=f"listener {number}"),
-            other.listeners.update(
-                org_id, queue_id, two.listener.id, notify_url=f"http://192.0.2.1/{number}"
-            ),
-            one.api_keys.update(org_id, key.id, name=f"key {number}"),
-            other.api_keys.update(org_id, key.id, status="disabled"),
-        )
-        one.directory.forget()
-        queue = await one.queues.get(org_id, queue_id)
-        assert (queue.name, queue.raw_schema) == (f"queue {number}", {"n": {"type": "number", "min": number}})
-        listener = await one.listeners.get(org_id, queue_id, two.listener.id)
-        assert (listener.name, listener.notify_url) == (f"listener {number}", f"http://192.0.2.1/{number}")
-        key = await one.api_keys.get(org_id, key.id)
-        assert (key.name, key.status) == (f"key {number}", "disabled")
-    await two.check()
 
 
 class Crowd:

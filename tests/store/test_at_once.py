@@ -1,7 +1,7 @@
 """A transaction on PostgreSQL that asks for nothing is one statement: what that may and may not do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -13,7 +13,6 @@ from postroom.store import postgres as driver
 from postroom.store.database import Database, NotMet, Transaction
 from tests.support.home import PostgresHome
 from tests.support.hub import rows
-from tests.support.postgres import HOST, Server
 from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
@@ -31,13 +30,6 @@ async def opened(home: PostgresHome) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
-
-
-@pytest.fixture
-def proxy(postgres: Server) -> Iterator[Proxy]:
-    """A proxy before the shared server."""
-    with Proxy(HOST, postgres.port) as proxy:
-        yield proxy
 
 
 @pytest.fixture

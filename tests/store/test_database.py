@@ -1,8 +1,6 @@
 """The port to a database: what every driver promises, whichever it is."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import apsw
@@ -12,39 +10,14 @@ import pytest
 from postroom.domain.clock import system_clock
 from postroom.domain.errors import Unavailable
 from postroom.store import postgres as postgres_driver
-from postroom.store.database import Database, NotMet, Reader, Transaction
+from postroom.store.database import NotMet, Reader, Transaction
 from tests.support.home import Home
 from tests.support.hub import beside, execute, rows
+from tests.support.writing import NAMES, insert, names, opened, write
 
 pytestmark = pytest.mark.anyio
 
-NAMES: Final = "SELECT name FROM organizations ORDER BY name"
 BROKEN: Final = (apsw.ConstraintError, asyncpg.ForeignKeyViolationError)
-
-
-@asynccontextmanager
-async def opened(home: Home) -> AsyncIterator[Database]:
-    """The driver on a database of its own."""
-    database = await home.open()
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-async def insert(tx: Transaction, name: str) -> bool:
-    """A new organization, unless the name is taken."""
-    return bool(await tx.fetch("insert_organization", name, name, "UTC", None, 1))
-
-
-async def write(database: Database, name: str) -> None:
-    """The smallest write there is."""
-    await database.transaction(lambda tx: insert(tx, name))
-
-
-async def names(reader: Reader) -> list[str]:
-    """The organizations that are there."""
-    return [row[1] for row in await reader.fetch("list_organizations")]
 
 
 async def test_a_transaction_answers_and_is_seen_by_others(home: Home) -> None:
@@ -181,44 +154,6 @@ async def test_deletions_cascade(home: Home) -> None:
         assert [rows(home, f"SELECT count(*) FROM {table}") for table in tables] == [[(1,)]] * 6
         await database.transaction(delete)
         assert [rows(home, f"SELECT count(*) FROM {table}") for table in tables] == [[(0,)]] * 6
-
-
-@pytest.mark.parametrize("value", ["soon", b"x"])
-async def test_a_column_refuses_what_it_is_not(home: Home, value: Any) -> None:
-    """In a column of whole numbers nothing else is stored, and nothing is made to fit."""
-    async with opened(home) as database:
-
-        async def body(tx: Transaction) -> None:
-            await tx.fetch("insert_organization", "one", "one", "UTC", None, value)
-
-        with pytest.raises((apsw.ConstraintError, asyncpg.DataError)):
-            await database.transaction(body)
-    assert rows(home, NAMES) == []
-
-
-@pytest.mark.parametrize("at", [0, -1, (1 << 63) - 1, -(1 << 63)])
-@pytest.mark.parametrize("name", ["", "é\u2028👋", "a\nb", "\x01\x7f", "ﷺ", "'\";--", "\\x41"])
-async def test_values_come_back_as_they_went(home: Home, at: int, name: str) -> None:
-    """Text of every kind, whole numbers of 64 bits, bytes, and nothing."""
-
-    async def body(tx: Transaction) -> None:
-        await tx.execute("insert_organization", "org", name, "UTC", None, at)
-        await tx.execute("insert_message", "org", "m", "q", None, name.encode() + b"\x00\xff")
-
-    async with opened(home) as database:
-        await database.transaction(body)
-        assert await database.fetch("find_organization", "org") == [("org", name, "UTC", None, at)]
-        found = [("org", "m", "q", None, name.encode() + b"\x00\xff")]
-        assert await database.fetch("find_message", "org", "m", "q") == found
-
-
-async def test_text_is_ordered_byte_by_byte(home: Home) -> None:
-    """As ids are, and as they are compared: not by a language's rules."""
-    mixed = ["-z", "0", "9a", "A", "Z9", "_", "a", "aB", "ab", "z", "é", "\U0001f600"]
-    async with opened(home) as database:
-        for name in reversed(mixed):
-            await write(database, name)
-        assert await names(database) == sorted(mixed, key=str.encode) == mixed
 
 
 async def test_many_rows_in_one_statement(home: Home) -> None:

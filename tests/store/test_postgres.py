@@ -1,9 +1,8 @@
 """The PostgreSQL driver: tried again where that is safe, in doubt only in the middle of a commit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from contextlib import suppress
+from typing import Final
 
 import asyncpg
 import pytest
@@ -12,59 +11,18 @@ from postroom.domain.clock import system_clock
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.store import drivers
 from postroom.store import postgres as driver
-from postroom.store.database import Reader, Transaction
-from postroom.store.postgres import PostgresDatabase
+from postroom.store.database import Transaction
 from tests.support.home import PostgresHome
 from tests.support.hub import beside, blocked, execute, rows
-from tests.support.postgres import HOST, Server
-from tests.support.proxy import Proxy
+from tests.support.postgres import Server
+from tests.support.writing import NAMES, insert, names, pooled, write
 
 pytestmark = pytest.mark.anyio
 
-NAMES: Final = "SELECT name FROM organizations ORDER BY name"
 KILL: Final = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND application_name = 'postroom'"
 )
-SOON: Final = 20.0  # seconds
-
-
-@asynccontextmanager
-async def opened(home: PostgresHome, connections: int = 4) -> AsyncIterator[PostgresDatabase]:
-    """The driver on a database of its own."""
-    database = await PostgresDatabase.open(home.address, connections)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-@pytest.fixture
-def proxy(postgres: Server) -> Iterator[Proxy]:
-    """A proxy before the shared server."""
-    with Proxy(HOST, postgres.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def far(postgresql_home: PostgresHome, proxy: Proxy) -> PostgresHome:
-    """The same database, through the proxy."""
-    return postgresql_home.through(proxy.port)
-
-
-async def insert(tx: Transaction, name: str) -> bool:
-    """A new organization, unless the name is taken."""
-    return bool(await tx.fetch("insert_organization", name, name, "UTC", None, 1))
-
-
-async def write(database: PostgresDatabase, name: str) -> bool:
-    """The smallest write there is."""
-    return await database.transaction(lambda tx: insert(tx, name))
-
-
-async def names(reader: Reader) -> list[str]:
-    """The organizations that are there."""
-    return [row[1] for row in await reader.fetch("list_organizations")]
 
 
 async def test_a_lost_connection_starts_the_body_anew(postgresql_home: PostgresHome) -> None:
@@ -78,7 +36,7 @@ async def test_a_lost_connection_starts_the_body_anew(postgresql_home: PostgresH
             rows(postgresql_home, KILL)
         return f"answer {len(await names(tx))}"
 
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         assert await database.transaction(body) == "answer 1"
     assert seen == [[], [], []]
     assert rows(postgresql_home, NAMES) == [("run 3",)]
@@ -94,7 +52,7 @@ async def test_who_always_loses_his_connection_is_told(postgresql_home: Postgres
         rows(postgresql_home, KILL)
         await names(tx)
 
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         with pytest.raises(Unavailable, match="out of reach") as caught:
             await database.transaction(body)
         assert caught.value.retry_after == 2
@@ -104,7 +62,7 @@ async def test_who_always_loses_his_connection_is_told(postgresql_home: Postgres
 
 async def test_connections_that_died_in_the_pool_are_replaced(postgresql_home: PostgresHome) -> None:
     """All of them at once, as when the server is restarted: nobody who reads or writes next notices."""
-    async with opened(postgresql_home, 8) as database:
+    async with pooled(postgresql_home, 8) as database:
         for turn in range(3):
             assert all(await asyncio.gather(*(write(database, f"{turn} {n}") for n in range(16))))
             rows(postgresql_home, KILL)
@@ -124,7 +82,7 @@ async def test_two_that_lock_each_other_both_come_through(postgresql_home: Postg
             await both.wait()
         await tx.execute("bump_revision", second, "own", 0)
 
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         await asyncio.gather(
             database.transaction(lambda tx: cross(tx, 1, 2)), database.transaction(lambda tx: cross(tx, 2, 1))
         )
@@ -134,7 +92,7 @@ async def test_two_that_lock_each_other_both_come_through(postgresql_home: Postg
 
 async def test_a_name_that_another_one_takes_meanwhile(postgresql_home: PostgresHome) -> None:
     """What the statement could not see yet is an error of PostgreSQL's; the next look sees it."""
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         await write(database, "mine")
 
         async def rename(tx: Transaction) -> bool:
@@ -158,7 +116,7 @@ async def test_who_goes_on_after_an_error_has_committed_nothing(postgresql_home:
         with suppress(asyncpg.DataError):
             await tx.fetch("due_deliveries", "", "", 0, -1, 0)
 
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         with pytest.raises(RuntimeError, match="undone"):
             await database.transaction(body)
         assert await write(database, "next")
@@ -174,7 +132,7 @@ async def test_a_mistake_is_not_tried_again(postgresql_home: PostgresHome) -> No
         runs += 1
         await tx.fetch("find_organization", 1)
 
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         with pytest.raises(asyncpg.DataError):
             await database.transaction(body)
     assert runs == 1
@@ -189,140 +147,10 @@ async def test_a_missing_reference_is_a_mistake_after_all(postgresql_home: Postg
         runs += 1
         await tx.execute("insert_queue", "nobody", "id", "name", None, 1)
 
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         with pytest.raises(asyncpg.ForeignKeyViolationError):
             await database.transaction(body)
     assert runs == 5
-
-
-async def test_a_commit_without_an_answer_is_in_doubt(far: PostgresHome, proxy: Proxy) -> None:
-    """It has happened, but nobody here can know: it is told so, and not done again."""
-    runs = 0
-
-    async def body(tx: Transaction) -> None:
-        nonlocal runs
-        runs += 1
-        await insert(tx, "once")
-
-    async with opened(far) as database:
-        proxy.stall_answers(to=b"COMMIT")
-        writing = asyncio.create_task(database.transaction(body))
-        assert await asyncio.to_thread(proxy.held.wait, SOON)
-        proxy.cut()
-        with pytest.raises(Unavailable, match="middle of a commit"):
-            await writing
-        proxy.heal()
-        assert await names(database) == ["once"]
-    assert runs == 1
-
-
-async def test_a_commit_that_did_not_arrive_is_in_doubt(far: PostgresHome, proxy: Proxy) -> None:
-    """The same answer, though nothing has happened."""
-    runs = 0
-
-    async def body(tx: Transaction) -> None:
-        nonlocal runs
-        runs += 1
-        await insert(tx, "never")
-        await tx.fetch("list_organizations")
-        proxy.stall()
-
-    async with opened(far) as database:
-        writing = asyncio.create_task(database.transaction(body))
-        while not runs:
-            await asyncio.sleep(0)
-        done, _ = await asyncio.wait([writing], timeout=0.1)
-        assert not done
-        proxy.cut()
-        with pytest.raises(Unavailable, match="middle of a commit"):
-            await writing
-        proxy.heal()
-        assert await names(database) == []
-    assert runs == 1
-
-
-async def test_a_cut_before_the_commit_is_not_noticed(far: PostgresHome, proxy: Proxy) -> None:
-    """Everything is done again on another connection."""
-    runs = 0
-
-    async def body(tx: Transaction) -> None:
-        nonlocal runs
-        runs += 1
-        await insert(tx, f"run {runs}")
-        if runs == 1:
-            proxy.cut()
-            proxy.heal()
-        await insert(tx, "then")
-
-    async with opened(far) as database:
-        await database.transaction(body)
-    assert rows(far, NAMES) == [("run 2",), ("then",)]
-
-
-async def test_a_cut_that_lasts_is_told_and_recovered_from(far: PostgresHome, proxy: Proxy) -> None:
-    """Reads and writes are refused within seconds, and succeed as soon as the way is free."""
-    async with opened(far) as database:
-        await write(database, "before")
-        proxy.cut()
-        answers = await asyncio.gather(
-            names(database), write(database, "during"), database.snapshot(names), return_exceptions=True
-        )
-        assert [type(answer) for answer in answers] == [Unavailable] * 3
-        proxy.heal()
-        assert await write(database, "after")
-        assert await names(database) == ["after", "before"]
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The driver's times are short."""
-    monkeypatch.setattr(driver, "ANSWER_WITHIN", 0.3)
-    monkeypatch.setattr(driver, "ACQUIRE_WITHIN", 0.3)
-    monkeypatch.setattr(driver, "CONNECT_WITHIN", 0.3)
-
-
-@pytest.mark.usefixtures("hasty")
-async def test_a_black_hole_is_told_and_recovered_from(far: PostgresHome, proxy: Proxy) -> None:
-    """Where no answer comes and no error either, nobody waits for ever, and closing ends."""
-    async with opened(far) as database:
-        await write(database, "before")
-        proxy.stall()
-        answers = await asyncio.gather(
-            *(names(database), write(database, "during"), write(database, "too")), return_exceptions=True
-        )
-        assert [type(answer) for answer in answers] == [Unavailable] * 3
-        proxy.heal()
-        assert await write(database, "after")
-        assert {"after", "before"} <= set(await names(database))
-        proxy.stall()
-
-
-@pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("what", ["reading", "writing", "committing"])
-async def test_who_is_cancelled_in_a_black_hole_ends(far: PostgresHome, proxy: Proxy, what: str) -> None:
-    """A process that is to stop does; it is not told Unavailable, which would make it try again."""
-
-    async def body(tx: Transaction) -> None:
-        await insert(tx, "one")
-        if what == "writing":
-            proxy.stall()
-            await names(tx)
-
-    async with opened(far) as database:
-        if what == "reading":
-            proxy.stall()
-            working: asyncio.Task[Any] = asyncio.create_task(names(database))
-        else:
-            if what == "committing":
-                proxy.stall_answers(to=b"COMMIT")
-            working = asyncio.create_task(database.transaction(body))
-        done, _ = await asyncio.wait([working], timeout=0.1)
-        assert not done
-        working.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await working
-        proxy.heal()
-        assert await write(database, "after")
 
 
 async def test_a_server_that_is_killed_and_started_again() -> None:
@@ -331,7 +159,7 @@ async def test_a_server_that_is_killed_and_started_again() -> None:
         server.create("own")
         home = PostgresHome(server, "own")
         await drivers.migrate(home.address, system_clock)
-        async with opened(home) as database:
+        async with pooled(home) as database:
             await write(database, "before")
             server.kill()
             for ask in (names(database), write(database, "during")):
@@ -344,7 +172,7 @@ async def test_a_server_that_is_killed_and_started_again() -> None:
 
 async def test_more_at_once_than_connections(postgresql_home: PostgresHome) -> None:
     """Whoever finds none waits for one."""
-    async with opened(postgresql_home, 2) as database:
+    async with pooled(postgresql_home, 2) as database:
         await asyncio.gather(*(write(database, str(number)) for number in range(40)))
         assert len(rows(postgresql_home, KILL)) == 2
     assert len(rows(postgresql_home, NAMES)) == 40
@@ -352,7 +180,7 @@ async def test_more_at_once_than_connections(postgresql_home: PostgresHome) -> N
 
 async def test_a_connection_with_an_open_transaction_is_not_used_again(postgresql_home: PostgresHome) -> None:
     """What was begun there and neither committed nor undone must not become part of the next one."""
-    async with opened(postgresql_home, 1) as database:
+    async with pooled(postgresql_home, 1) as database:
         connection = await database._connections.acquire()
         await connection.execute("BEGIN")
         await connection.execute("INSERT INTO organizations VALUES ('left', 'left', 'UTC', NULL, 1)")
@@ -370,7 +198,7 @@ async def test_no_connection_is_free_for_long(postgresql_home: PostgresHome) -> 
         await all_held.wait()
         await never.wait()
 
-    async with opened(postgresql_home, 2) as database:
+    async with pooled(postgresql_home, 2) as database:
         holding = [asyncio.create_task(database.transaction(body)) for _ in range(2)]
         await all_held.wait()
         with pytest.raises(Unavailable):
@@ -385,7 +213,7 @@ async def test_a_statement_that_takes_too_long(
 ) -> None:
     """The server ends it, and the connection is used again."""
     monkeypatch.setitem(driver._SETTINGS, "statement_timeout", "100ms")
-    async with opened(postgresql_home, 1) as database:
+    async with pooled(postgresql_home, 1) as database:
         with beside(postgresql_home) as other:
             other.execute("BEGIN")
             other.execute("LOCK TABLE organizations")
@@ -397,7 +225,7 @@ async def test_a_statement_that_takes_too_long(
 @pytest.mark.usefixtures("hasty")
 async def test_a_snapshot_may_take_long(postgresql_home: PostgresHome) -> None:
     """It is for those who read everything: neither side ends it."""
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         with beside(postgresql_home) as other:
             other.execute("BEGIN")
             other.execute("LOCK TABLE organizations")
@@ -415,7 +243,7 @@ async def test_a_commit_is_durable_whatever_the_server_was_told(
 ) -> None:
     """A server for caches may be told not to wait for the disk; here it does. What is stricter stays."""
     execute(postgresql_home, f'ALTER DATABASE "{postgresql_home.name}" SET synchronous_commit = {told}')
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         connection = await database._connections.acquire()
         assert await connection.fetchval("SHOW synchronous_commit") == used
         database._connections.release(connection)
@@ -424,7 +252,7 @@ async def test_a_commit_is_durable_whatever_the_server_was_told(
 async def test_a_standby_is_not_written_to(postgresql_home: PostgresHome) -> None:
     """A server that only reads is not the one that is meant; when it becomes that, all goes on."""
     read_only = f'ALTER DATABASE "{postgresql_home.name}" SET default_transaction_read_only = '
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         await write(database, "before")
         execute(postgresql_home, read_only + "on")
         rows(postgresql_home, KILL)
@@ -439,6 +267,6 @@ async def test_a_standby_is_not_written_to(postgresql_home: PostgresHome) -> Non
 async def test_tables_that_are_missing_are_the_operators_to_mend(postgresql_home: PostgresHome) -> None:
     """He is told what to do; trying again would not help."""
     execute(postgresql_home, "ALTER TABLE organizations RENAME TO others")
-    async with opened(postgresql_home) as database:
+    async with pooled(postgresql_home) as database:
         with pytest.raises(StoreError, match="postroom migrate"):
             await write(database, "one")
