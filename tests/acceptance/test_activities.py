@@ -83,6 +83,33 @@ async def test_bad_lines(client: Client) -> None:
     assert all(each["detail"].strip() for each in found["rejected"])
 
 
+async def test_a_first_line_that_begins_an_array(client: Client) -> None:
+    """It is a bad line: the content type says that there are lines."""
+    found = (await send(client, b"[]\n" + lines([activity(1, source=unique("source"))]))).ok()
+    assert (found["accepted"], [each["line"] for each in found["rejected"]]) == (1, [1])
+
+
+@ON_BOTH
+async def test_names_that_a_source_cannot_have(client: Client) -> None:
+    """They spoil no other lines either, on any database."""
+    name = unique("source")
+    names = ["a\0b", " a", "a\n"]
+    bad = [activity(number, source=each) for number, each in enumerate(names)]
+    found = (await send(client, lines([*bad, activity(9, source=name)]))).ok()
+    assert found["accepted"] == 1
+    assert [each["line"] for each in found["rejected"]] == [1, 2, 3]
+
+
+async def test_too_many_sources(start: Make, organization: Organization) -> None:
+    """422 says how many were taken in before, and does no harm to what comes later."""
+    server = start()
+    async with Client(server.url, organization.key) as client:
+        body = lines(activity(number, source=f"many-{number}") for number in range(1200))
+        detail = (await send(client, body)).problem(422)
+        assert "1000 activities were taken in" in detail
+        assert (await send(client, lines([activity(0, source="many-0")]))).ok() == taken(0, 1)
+
+
 async def test_bad_items_of_an_array(client: Client) -> None:
     """They are counted from 1 on."""
     items = [activity(0, source=unique("source")), {"message_id": "x"}, 7, None, []]

@@ -225,12 +225,28 @@ async def test_a_day_is_complete_where_its_source_was_told_of(home: Home) -> Non
         daily = await hub.totals.daily(org_id, WEEK, Asked())
         assert daily.complete == [day == TODAY - 3 for day in WEEK]
         await hub.live_sources.create(org_id, "slack")
+        assert await hub.totals.stamp(org_id) != daily.stamp
         assert (await hub.totals.daily(org_id, WEEK, Asked())).complete == [False] * 7
         clock.pass_(days=3)
         after = Span(TODAY - 1, TODAY + 2)
         assert (await hub.totals.daily(org_id, after, Asked())).complete == [False, False, True, True]
         assert not (await hub.totals.summary(org_id, after, Asked())).complete
         assert (await hub.totals.explain(org_id, TODAY + 1, "video", Asked())).complete
+
+
+async def test_a_live_source_that_gets_the_name_of_another(home: Home) -> None:
+    """Answers that were kept are no longer right: what that one told is no longer whole."""
+    async with opened(home, MovingClock()) as hub:
+        org_id = await begin(hub)
+        await hub.intake.take(org_id, [sent(1, NOON - 3 * DAY)])
+        made = await hub.live_sources.create(org_id, "webex")
+        before = await hub.totals.daily(org_id, WEEK, Asked())
+        await hub.live_sources.update(org_id, made.id, secret="another")
+        assert await hub.totals.stamp(org_id) == before.stamp
+        await hub.live_sources.update(org_id, made.id, name="slack")
+        assert await hub.totals.stamp(org_id) != before.stamp
+        assert any(before.complete)
+        assert not any((await hub.totals.daily(org_id, WEEK, Asked())).complete)
 
 
 async def test_a_source_that_is_known_may_have_brought_nothing(home: Home) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from postroom.sources.json_stream import BATCH, DEEPEST, Fault, JsonStream, Oversize, Read
+from postroom.sources.json_stream import BATCH, DEEPEST, HOPELESS, Fault, JsonStream, Oversize, Read
 from postroom.sources.trouble import Malformed, Unreadable
 
 ONE = msgspec.json.Decoder().decode
@@ -175,6 +175,13 @@ def test_too_deep_an_item(brackets: str) -> None:
         Fault(f"is nested deeper than {DEEPEST}"),
         {"id": 2},
     ]
+
+
+@pytest.mark.parametrize("opening", [b"[", b"{"])
+def test_brackets_that_only_open(opening: bytes) -> None:
+    """They are given up before they take much time or memory, however many there are."""
+    detail = f"is nested deeper than {HOPELESS}; the rest of the list was left out"
+    assert items(b"[" + opening * (2 * HOPELESS)) == [Fault(detail)]
 
 
 def test_what_is_as_deep_as_may_be() -> None:

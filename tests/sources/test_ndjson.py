@@ -41,9 +41,9 @@ ACTIVITIES = st.builds(
 )
 
 
-def told(data: bytes) -> list[Activity | Deletion | Rejected]:
+def told(data: bytes, by_line: bool = False) -> list[Activity | Deletion | Rejected]:
     """What text in this format says, for the source acme."""
-    return list(numbered(io.BytesIO(data).read, "acme"))
+    return list(numbered(io.BytesIO(data).read, "acme", by_line=by_line))
 
 
 def test_what_is_required() -> None:
@@ -111,6 +111,9 @@ def test_deletions() -> None:
         ({"files": 10**30}, "Expected `int` <= 10000 - at `$.files`"),
         ({"file_size": 1}, "Object contains unknown field `file_size`"),
         ({"files": 1, "files_of_unknown_size": 2}, "files_of_unknown_size must not be more than files"),
+        ({"source": " a "}, "source: must not be empty, or begin or end with space"),
+        ({"source": "a\0b"}, "source: must not contain control characters"),
+        ({"deleted": True, "source": "a\nb"}, "source: must not contain control characters"),
         ({"file_bytes": 1}, "file_bytes must be 0 without files of known size"),
         (
             {"files": 1, "files_of_unknown_size": 1, "file_bytes": 1},
@@ -150,6 +153,23 @@ def test_lines_that_are_no_activity(line: bytes, detail: str) -> None:
     """Lines are numbered from 1 on, also empty ones, and a bad line spoils no other."""
     data = b"\xef\xbb\xbf" + lines(ACTIVITY) + b"\r\n \n" + line + b"\n" + lines(ACTIVITY)
     assert told(data) == [SENT, Rejected(4, detail), SENT]
+
+
+@pytest.mark.parametrize("line", [b"[]", b"[1, 2]", b"[{", b'["'])
+def test_lines_are_never_an_array(line: bytes) -> None:
+    """Where it is said that there are lines, one that begins an array is a bad one like others."""
+    bad, *good = told(line + b"\n" + lines(ACTIVITY), by_line=True)
+    assert isinstance(bad, Rejected)
+    assert bad.line == 1
+    assert good == [SENT]
+
+
+@pytest.mark.parametrize("more", [lines(ACTIVITY), b"]", text([ACTIVITY])])
+def test_what_stands_behind_an_array(more: bytes) -> None:
+    """Nothing is left out without a word."""
+    assert told(text([ACTIVITY]) + b"\n") == [SENT]
+    complaint = Rejected(2, "stands behind the end of the list; the rest was left out")
+    assert told(text([ACTIVITY]) + more) == [SENT, complaint]
 
 
 def test_a_last_line_without_its_end() -> None:

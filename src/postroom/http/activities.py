@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from postroom.domain.activity import Activity, Deletion
-from postroom.domain.errors import PostroomError, Unavailable
+from postroom.domain.errors import Invalid, PostroomError, Unavailable
 from postroom.domain.live_source import check_source_name
 from postroom.http.call import Call
 from postroom.http.source_bodies import ActivitiesTaken
@@ -37,16 +37,13 @@ async def _take_some(call: Call, batch: list[Told], before: ActivitiesTaken) -> 
     good = [record for record in batch if isinstance(record, (Activity, Deletion))]
     try:
         taken = await call.hub.intake.take(call.org_id, good)
-    except Unavailable as error:
-        raise _part_was_taken(error, before.accepted + before.duplicates) from error
+    except (Invalid, Unavailable) as error:
+        known = before.accepted + before.duplicates
+        error.detail += f"; {known} activities were taken in, and it is harmless to send all again"
+        raise
     rejected = [record for record in batch if isinstance(record, Rejected)]
     return ActivitiesTaken(
         before.accepted + taken.accepted,
         before.duplicates + taken.duplicates,
         [*before.rejected, *rejected],
     )
-
-
-def _part_was_taken(error: Unavailable, number: int) -> Unavailable:
-    detail = f"{error.detail}; {number} activities were taken in, and it is harmless to send all again"
-    return Unavailable(detail, error.retry_after)

@@ -39,10 +39,14 @@ def problem(status: int, detail: str) -> Problem:
     return Problem(title, status, detail)
 
 
+_TRACKED_STATUS = {406: 404, 422: 400}
+"""Statuses that the analytics API's documents do not have, and those which they have for the same."""
+
+
 def status_at(path: str, error: type[PostroomError]) -> int:
-    """The status of an error; the analytics API knows only 400 for all that is wrong with a request."""
+    """The status of an error at this path."""
     status = STATUS[error]
-    return 400 if status == 422 and is_tracked(path) else status
+    return _TRACKED_STATUS.get(status, status) if is_tracked(path) else status
 
 
 def problem_at(path: str, status: int, detail: str, number: str) -> tuple[Problem | TrackedProblem, Headers]:

@@ -11,6 +11,7 @@ from typing import BinaryIO, Self, cast
 
 from postroom.domain.activity import Activity, Deletion
 from postroom.domain.errors import Malformed, PostroomError, TooLarge, Unavailable, UnsupportedMediaType
+from postroom.http.accept import JSON
 from postroom.http.upload import Upload
 from postroom.sources.ndjson import Rejected, numbered
 from postroom.sources.streams import Limits, Meter, Stream, Unzipped
@@ -32,6 +33,7 @@ class Spool:
         self._limit = limit
         self._file = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed at the end of the block
         self._packed = False
+        self._by_line = False
         self._taken = 0
         self._trouble: PostroomError | None = None
 
@@ -53,6 +55,7 @@ class Spool:
             Unavailable: there is no room for it.
         """
         self._packed = _is_packed(upload.headers.get(b"content-encoding", b""))
+        self._by_line = _has_lines(upload.headers.get(b"content-type", b""))
         async with aclosing(upload.parts(self._limit, PACE)) as parts:
             async for part in parts:
                 self._keep(part)
@@ -71,7 +74,7 @@ class Spool:
         self._stream = self._opened()
         number = 0
         try:
-            for number, record in enumerate(numbered(self._read, source), 1):
+            for number, record in enumerate(numbered(self._read, source, by_line=self._by_line), 1):
                 if number > MOST_RECORDS:
                     yield TooLarge(f"there are more than {MOST_RECORDS} activities; {_HARMLESS}")
                     return
@@ -98,6 +101,11 @@ class Spool:
             self._trouble = TooLarge(f"the body unpacks to more than {self._limit} bytes")
             raise Unreadable(self._trouble.detail)
         return data
+
+
+def _has_lines(content_type: bytes) -> bool:
+    """Whether it is said that there are lines; JSON may be either."""
+    return content_type.partition(b";")[0].strip().lower() not in {b"", JSON.encode()}
 
 
 def _is_packed(encoding: bytes) -> bool:

@@ -20,7 +20,7 @@ from postroom.domain.live_source import (
     check_source_name,
 )
 from postroom.service.ledger import Entry, Ledger
-from postroom.store import live_sources
+from postroom.store import days, live_sources
 from postroom.store.database import Database, Reader
 
 _REGISTRATION = """\
@@ -71,7 +71,7 @@ class LiveSources:
                 org_id, entry.mint(), name, kind, secret or "", "enabled", salt, entry.at, entry.at
             )
             await live_sources.insert(entry.tx, made)
-            await live_sources.begin(entry.tx, made, entry.at)
+            await _begin(entry, made)
             return made
 
         return await self._ledger.commit(body)
@@ -157,7 +157,13 @@ def _quoted(text: str) -> str:
 async def _begin_anew(entry: Entry, source: LiveSource) -> None:
     await live_sources.end(entry.tx, source.org_id, source.id, entry.at)
     if source.status == "enabled":
-        await live_sources.begin(entry.tx, source, entry.at)
+        await _begin(entry, source)
+
+
+async def _begin(entry: Entry, source: LiveSource) -> None:
+    await live_sources.begin(entry.tx, source, entry.at)
+    # Days on which others told something under its name are no longer known to be complete.
+    await days.note_change(entry.tx, source.org_id)
 
 
 async def _find(reader: Reader, org_id: str, source_id: str) -> LiveSource:

@@ -18,6 +18,8 @@ BATCH = 1 << 17
 LONGEST = 1 << 25
 """Bytes of one value that is held in memory."""
 DEEPEST = 100
+HOPELESS = 1_000_000
+"""Brackets that are open when the end of a value is not looked for any more."""
 
 Read = Callable[[int], bytes]
 T = TypeVar("T")
@@ -243,6 +245,7 @@ class JsonStream:
             _Excess: it is too long or too deep to be kept; the stream is still at its beginning.
         """
         position, closing = self._at, bytearray()
+        deepest = self._deepest if keep else HOPELESS
         while True:
             found = _BRACKET.match(self._buffer, position)
             if found is None:
@@ -251,8 +254,8 @@ class JsonStream:
             position = found.end()
             if found.lastindex == 1:
                 closing += _CLOSING[found[1]]
-                if keep and len(closing) > self._deepest:
-                    raise _Excess(f"is nested deeper than {self._deepest}")
+                if len(closing) > deepest:
+                    raise self._too_deep(deepest, keep)
             elif found.lastindex == 3:
                 self._at = found.start(3)
                 raise self._loss("has a string that does not end on its line")
@@ -260,6 +263,10 @@ class JsonStream:
                 raise self._loss("has brackets that do not match")
             elif not closing:
                 return position
+
+    def _too_deep(self, deepest: int, keep: bool) -> Exception:
+        detail = f"is nested deeper than {deepest}"
+        return _Excess(detail) if keep else self._loss(detail)
 
     def _read_on(self, position: int, keep: bool) -> int:
         """Read on from the middle of a value; the same place, or one further on, in the new buffer."""

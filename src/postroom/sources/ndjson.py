@@ -4,9 +4,9 @@
 
 Required: `message_id` (unique within its source), `at` (ms since the epoch, UTC, from 1990 to 2100),
 `person` and `space` (ids of 1 to 1000 characters), `direct` (true between two people). Optional: `source`
-(up to 100 characters; else that of the whole import), `client` ("desktop", "mobile", "other", "unknown", or
-their numbers 1, 2, 3, 0), `files`, `file_bytes`, `files_of_unknown_size`, `video`, `audio`, `recording`,
-`by_bot`, `system`. Unknown fields are an error, and nothing is converted: "1" is no number.
+(a name of up to 100 characters; else that of the whole import), `client` ("desktop", "mobile", "other",
+"unknown", or their numbers 1, 2, 3, 0), `files`, `file_bytes`, `files_of_unknown_size`, `video`, `audio`,
+`recording`, `by_bot`, `system`. Unknown fields are an error, and nothing is converted: "1" is no number.
 
 `{"deleted": true, "message_id": "m-1", "at": 1700000009000}` marks a message as deleted; `at`, when it was,
 and `source` may be left out.
@@ -14,6 +14,7 @@ and `source` may be left out.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -29,6 +30,8 @@ from postroom.domain.activity import (
     Record,
     Time,
 )
+from postroom.domain.errors import Invalid
+from postroom.domain.live_source import check_source_name
 from postroom.sources.archive import Archive
 from postroom.sources.json_stream import CHUNK, Fault, JsonStream, Read
 from postroom.sources.records import Batch, Form, guarded, in_lines, in_list, outline
@@ -39,6 +42,7 @@ EXPECTED = (
     '"direct", or one JSON array of them.'
 )
 LONGEST_LINE = 1 << 20
+MOST_NAMES = 1_000
 _NAMED = {
     "unknown": Client.UNKNOWN,
     "desktop": Client.DESKTOP,
@@ -102,19 +106,31 @@ def _one(raw: bytes) -> _Line | _Deletion:
 _FORM = Form[_Line | _Deletion](_Line, _one)
 
 
-def numbered(read: Read, source: str) -> Iterator[Activity | Deletion | Rejected]:
-    """What text in this format says, in its order; `source` is that of lines which name none."""
-    first = read(CHUNK)
-    rest = _rejoined(first, read)
-    for number, batch in _batches(first, rest):
+def numbered(read: Read, source: str, *, by_line: bool = False) -> Iterator[Activity | Deletion | Rejected]:
+    """What text in this format says, in its order; `source` is that of lines which name none.
+
+    With `by_line` it is known to be no array.
+    """
+    for number, batch in in_lines(read, _FORM, LONGEST_LINE) if by_line else _batches(read):
         for at, line in enumerate(batch, number):
             yield _told(line, at, source)
 
 
-def _batches(first: bytes, read: Read) -> Iterator[Batch[_Line | _Deletion]]:
+def _batches(read: Read) -> Iterator[Batch[_Line | _Deletion]]:
+    first = read(CHUNK)
+    rest = _rejoined(first, read)
     if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        return in_list(JsonStream(read, LONGEST_LINE), _FORM)
-    return in_lines(read, _FORM, LONGEST_LINE)
+        return _in_array(JsonStream(rest, LONGEST_LINE))
+    return in_lines(rest, _FORM, LONGEST_LINE)
+
+
+def _in_array(stream: JsonStream) -> Iterator[Batch[_Line | _Deletion]]:
+    behind = 1
+    for number, batch in in_list(stream, _FORM):
+        yield number, batch
+        behind = number + len(batch)
+    if not stream.lost and stream.peek():
+        yield behind, [Fault("stands behind the end of the list; the rest was left out")]
 
 
 def _rejoined(first: bytes, read: Read) -> Read:
@@ -123,13 +139,25 @@ def _rejoined(first: bytes, read: Read) -> Read:
 
 
 def _told(line: _Line | _Deletion | Fault, number: int, source: str) -> Activity | Deletion | Rejected:
+    if isinstance(line, Fault):
+        return Rejected(number, line.detail)
+    if line.source is not None and (complaint := _complaint_of(line.source)):
+        return Rejected(number, complaint)
     if isinstance(line, _Line) and not line.deleted:
         if line.file_bytes or line.files_of_unknown_size:
             return _with_files(line, number, source)
         return _activity(line, source)
-    if isinstance(line, Fault):
-        return Rejected(number, line.detail)
     return Deletion(line.source or source, line.message_id, line.at)
+
+
+@lru_cache(MOST_NAMES)
+def _complaint_of(source: str) -> str:
+    """Why no source can be named so; nothing where one can."""
+    try:
+        check_source_name(source, "source")
+    except Invalid as error:
+        return error.detail
+    return ""
 
 
 def _with_files(line: _Line, number: int, source: str) -> Activity | Rejected:
