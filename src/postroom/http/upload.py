@@ -33,7 +33,18 @@ class Upload:
             TooLarge: it is over the limit.
             Malformed: it did not come in time, or not whole.
         """
-        return b"".join([part async for part in self.parts(max(self._limit, least))])
+        limit = max(self._limit, least)
+        await self._refuse_at_once(limit)
+        body, more = b"", True
+        try:
+            async with asyncio.timeout(self._time):
+                while more and len(body) <= limit:
+                    part, more = await self._part()
+                    body = body + part if body else part
+        except TimeoutError as error:
+            raise _too_slow(self._time) from error
+        await self._refuse_more(limit, len(body), more)
+        return body
 
     async def parts(self, limit: int, pace: float = math.inf) -> AsyncGenerator[bytes, None]:
         """Its pieces, as they come; for each `pace` bytes it has a second more.
@@ -42,31 +53,36 @@ class Upload:
             TooLarge: it is over the limit.
             Malformed: it did not come in time, or not whole.
         """
-        if self._announces_more_than(limit):
-            if b"expect" not in self.headers:  # who asks first has sent nothing yet
-                await self._discard()
-            raise _too_large(limit)
+        await self._refuse_at_once(limit)
         received, more, begun = 0, True, asyncio.get_running_loop().time()
         while more:
             time = self._time + received / pace
             part, more = await self._part_in_time(begun + time, time)
             received += len(part)
-            if received > limit:
-                if more:
-                    await self._discard()
-                raise _too_large(limit)
+            await self._refuse_more(limit, received, more)
             yield part
 
-    def _announces_more_than(self, limit: int) -> bool:
+    async def _refuse_at_once(self, limit: int) -> None:
+        """Raise TooLarge where that is announced."""
         length = self.headers.get(b"content-length", b"0")
-        return not length.isdigit() or int(length) > limit
+        if not length.isdigit() or int(length) > limit:
+            if b"expect" not in self.headers:  # who asks first has sent nothing yet
+                await self._discard()
+            raise _too_large(limit)
+
+    async def _refuse_more(self, limit: int, received: int, more: bool) -> None:
+        """Raise TooLarge where that is what came."""
+        if received > limit:
+            if more:
+                await self._discard()
+            raise _too_large(limit)
 
     async def _part_in_time(self, end: float, time: float) -> tuple[bytes, bool]:
         try:
             async with asyncio.timeout_at(end):
                 return await self._part()
         except TimeoutError as error:
-            raise Malformed(f"the body did not arrive within {time:g} seconds") from error
+            raise _too_slow(time) from error
 
     async def _part(self) -> tuple[bytes, bool]:
         message = await self._receive()
@@ -86,3 +102,7 @@ class Upload:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body must have at most {limit} bytes")
+
+
+def _too_slow(time: float) -> Malformed:
+    return Malformed(f"the body did not arrive within {time:g} seconds")
