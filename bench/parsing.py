@@ -1,12 +1,14 @@
 """Reads an export and does nothing with what it says: the limit of an import."""
 
+import os
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 
-from postroom.service.exports import opened
+from postroom.service.exports import TOGETHER
+from postroom.sources import frames
+from postroom.sources.reading import opened
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -26,7 +28,7 @@ class Parsed(msgspec.Struct, frozen=True):
 def parse(job: Job) -> Parsed:
     """Read all of it."""
     begin, messages = time.monotonic(), 0
-    with opened(job.platform, Path(job.path), job.platform) as export:
+    with opened(frames.Job(job.platform, os.fsencode(job.path), job.platform, TOGETHER)) as export:
         while (batch := export.some()) is not None:
             messages += len(batch.activities)
     return Parsed(messages, time.monotonic() - begin)

@@ -124,6 +124,32 @@ def resident(pid: int, field: str = "VmRSS") -> float:
     raise ProcessLookupError(pid)
 
 
+@contextmanager
+def most_resident(pid: int, pause: float = 0.1) -> Iterator[list[float]]:
+    """MB of a process and its children together, looked at again and again; of each the most there was."""
+    seen, ended = [0.0], threading.Event()
+
+    def look() -> None:
+        while not ended.wait(pause):
+            seen.append(sum(map(_most, family(pid))))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        looking.join()
+
+
+def _most(pid: int) -> float:
+    """0 where it has ended meanwhile."""
+    try:
+        return resident(pid, "VmHWM")
+    except OSError:
+        return 0.0
+
+
 def processor_seconds(pid: int, *, ended: bool = False) -> float:
     """Processor time that a process and its children have used so far, user and system.
 

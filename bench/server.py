@@ -48,7 +48,10 @@ class Api:
 
 
 class Done(NamedTuple):
-    """What a command printed, the seconds from its start to its end, and its most resident memory, MB."""
+    """What a command printed, the seconds from its start to its end, and the most resident memory, MB.
+
+    Memory is that of the command and of the processes that it has started, taken together.
+    """
 
     output: bytes
     seconds: float
@@ -89,12 +92,13 @@ class Home:
             child = subprocess.Popen(
                 [POSTROOM, *arguments, *self._place], stdout=output, cwd=process.ROOT, env=self._environment()
             )
-            _, status, used = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-            if child.returncode:
-                raise OSError(f"{arguments[0]} ended with {child.returncode}")
+            with process.most_resident(child.pid) as memory:
+                code = child.wait()
+            seconds = time.monotonic() - begin
+            if code:
+                raise OSError(f"{arguments[0]} ended with {code}")
             output.seek(0)
-            return Done(output.read(), time.monotonic() - begin, used.ru_maxrss * 1024 / 1e6)
+            return Done(output.read(), seconds, max(memory))
 
     def _command(self, *arguments: str) -> bytes:
         done = subprocess.run(

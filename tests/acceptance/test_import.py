@@ -102,6 +102,7 @@ async def test_a_real_export(start: Make, place: Place, organization: Organizati
     """What is known of each day, and of the files, is what is answered; a second run changes nothing."""
     first = run_json("import", "slack", str(DATA / "export.zip"), data=place)["import"]
     assert (first["files"], first["bytes"], first["damaged"]) == (3, 45_115, 0)
+    assert (first["by_bots"], first["by_platform"]) == (94, 11)
     assert (first["first_day"], first["last_day"]) == ("2016-01-15", "2016-03-29")
     with (DATA / "expected.csv").open() as file:
         days = {row["date"]: row for row in csv.DictReader(file)}

@@ -1,6 +1,7 @@
 """`postroom import`, as a person and a program see it."""
 
 import asyncio
+import os
 import re
 import signal
 import zipfile
@@ -15,8 +16,8 @@ from postroom.cli import imports
 from postroom.sources.registry import PLATFORMS
 from tests.acceptance.house import run, run_json
 from tests.cli.shell import arrange, background, in_terminal
-from tests.sources.exports import activities, folder, text, zipped
-from tests.sources.samples import SAMPLES
+from tests.sources.exports import activities, folder, lines, text, zipped
+from tests.sources.samples import AT, SAMPLES
 from tests.support.home import PostgresHome, SqliteHome
 from tests.support.hub import blocked, unique
 from tests.support.importing import recounted, taken_from, written
@@ -34,6 +35,8 @@ duplicates\t{duplicates}
 deletions\t{deletions}
 damaged\t0
 days\t{days}
+by bots\t{by_bots}
+by platform\t0
 files\t{files}
 bytes\t{bytes}
 first day\t2023-11-15
@@ -94,6 +97,7 @@ def test_lines_in_a_pipe(data: Path, tmp_path: Path) -> None:
         duplicates=len(taken) - len(messages) - len(counted.deleted),
         deletions=len(counted.deleted),
         days=len({each.at // 86_400_000 for each in messages}),
+        by_bots=sum(each.by_bot for each in sent),
         files=sum(each.files for each in sent),
         bytes=sum(each.file_bytes for each in sent),
     )
@@ -110,6 +114,8 @@ def test_json(data: Path, slack: Path) -> None:
         "skipped": {},
         "damaged": 0,
         "days": 1,
+        "by_bots": 0,
+        "by_platform": 1,
         "files": 1,
         "bytes": 1000,
         "first_day": "2023-11-14",
@@ -235,6 +241,43 @@ def test_interrupted(home: PostgresHome, tmp_path: Path, number: signal.Signals)
     assert done.returncode == 0
     assert f"resumed at\t{records}\n" in done.stdout
     assert f"messages\t{len(recounted(path).messages)}\n" in done.stdout
+
+
+def test_the_process_that_reads_is_killed(home: PostgresHome, tmp_path: Path) -> None:
+    """One sentence, and the same command goes on from what was taken in."""
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(b"".join(_long(number) for number in range(9_000)))
+    words = "import", "ndjson", str(path), "--database", home.address
+    with home.beside() as other, background(tmp_path / "import", *words) as importing:
+        other.execute("BEGIN")
+        other.execute("LOCK TABLE dirty_days IN EXCLUSIVE MODE")
+        asyncio.run(blocked(home, "dirty_days"))
+        (reader,) = children(importing.process.pid)
+        os.kill(reader, signal.SIGKILL)
+        other.execute("ROLLBACK")
+        assert importing.process.wait(60) == 1
+        assert importing.err == (
+            "Error: the process that reads the export has ended by signal 9; what was taken in stays, and the"
+            " same command goes on.\n"
+        )
+    ((records,),) = home.rows("SELECT records FROM imports WHERE finished_at IS NULL")
+    assert 0 < records < 9_000
+    done = run(*words)
+    assert done.returncode == 0
+    assert f"resumed at\t{records}\n" in done.stdout
+    assert "messages\t9000\n" in done.stdout
+
+
+def _long(number: int) -> bytes:
+    """A message whose id is so long that a pipe cannot hold all that are read."""
+    name = f"{number:0>900}"
+    return lines({"message_id": name, "at": AT, "person": "p", "space": "s", "direct": False})
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started, and that have not ended."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for each in threads for child in (each / "children").read_text().split()]
 
 
 def test_a_database_that_is_busy(data: Path, tmp_path: Path) -> None:

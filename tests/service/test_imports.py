@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from postroom.domain.clock import DAY
 from postroom.domain.day import day_of
+from postroom.domain.errors import Unavailable
 from postroom.domain.imports import State
 from postroom.service import exports
 from postroom.service.hub import Hub
@@ -24,7 +26,16 @@ from tests.sources.samples import AT, SAMPLES
 from tests.support.clock import NOON, MovingClock
 from tests.support.home import Home, Row
 from tests.support.hub import opened, unique
-from tests.support.importing import Watching, imported, recounted, taken_from, together, totals, written
+from tests.support.importing import (
+    Watching,
+    imported,
+    imported_from,
+    recounted,
+    taken_from,
+    together,
+    totals,
+    written,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +100,7 @@ async def test_the_summary(hub: Hub, org: str, home: Home, tmp_path: Path) -> No
     message = {"at": AT, "person": "p", "space": "s", "direct": False}
     text = lines(
         {**message, "message_id": "1", "files": 3, "file_bytes": 700},
-        {**message, "message_id": "2", "at": AT + 3 * DAY},
+        {**message, "message_id": "2", "at": AT + 3 * DAY, "by_bot": True},
         {**message, "message_id": "1", "files": 3, "file_bytes": 700},
         {"message_id": "2", "deleted": True},
         {"message_id": "3", "deleted": True},
@@ -103,11 +114,13 @@ async def test_the_summary(hub: Hub, org: str, home: Home, tmp_path: Path) -> No
     assert summary is not None
     assert (summary.messages, summary.deletions, summary.duplicates) == (2, 2, 2)
     assert (summary.days, summary.files, summary.file_bytes) == (2, 6, 1400)
+    assert (summary.by_bots, summary.by_platform) == (1, 0)
     assert (summary.first_day, summary.last_day) == (day_of(AT), day_of(AT) + 3)
     assert (summary.damaged, summary.skipped, summary.resumed_at) == (1, {}, 0)
     assert [each.place for each in watching.told] == ["a.ndjson: line 7"]
     slack = await imported(hub, org, folder(tmp_path / "slack", SAMPLES["slack"]()), platform="slack")
     assert slack is not None
+    assert (slack.messages, slack.by_bots, slack.by_platform) == (4, 0, 1)
     days = "source, platform, first_day, last_day"
     assert kept(home, days) == [
         ("ndjson", "ndjson", day_of(AT), day_of(AT) + 3),
@@ -306,6 +319,54 @@ async def test_nothing_in_it(hub: Hub, org: str, home: Home, tmp_path: Path) -> 
     assert summary is not None
     assert (summary.deletions, summary.first_day, summary.last_day) == (1, None, None)
     assert kept(home, "finished_at IS NULL, first_day") == [(False, None)]
+
+
+DYING: Final = """
+import os, signal
+from postroom.sources import frames, reading
+
+def write(pipe, frame, write=frames.write, written=[]):
+    write(pipe, frame)
+    written.append(frame)
+    if len(written) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+frames.write = write
+reading.main()
+"""
+"""A reader that is killed when it has told of three batches."""
+
+
+async def test_the_process_that_reads_is_killed(hub: Hub, org: str, home: Home, export: Path) -> None:
+    """It is told, what it had read is taken in, and the same import goes on from there."""
+    dying = sys.executable, "-P", "-c", DYING
+    with (
+        exports.opened("ndjson", export, "ndjson", dying) as opened_export,
+        pytest.raises(Unavailable, match="the process that reads the export has ended by signal 9"),
+    ):
+        await imported_from(hub, org, opened_export, Watching())
+    assert kept(home, "finished_at, records") == [(None, 3 * TOGETHER)]
+    summary = await imported(hub, org, export)
+    assert summary is not None
+    assert summary.resumed_at == 3 * TOGETHER
+    assert together([summary]) == expected(export)
+    assert await totals(hub, org) == recounted(export).cells(0, 100_000)
+
+
+def test_a_process_that_cannot_read(export: Path) -> None:
+    """It is told before anything is asked of a database."""
+    ending = sys.executable, "-c", "raise SystemExit(3)"
+    with pytest.raises(Unavailable, match="has ended with 3"), exports.opened("ndjson", export, "a", ending):
+        pass
+
+
+def test_what_is_done_while_it_is_opened(tmp_path: Path) -> None:
+    """Is done before it is known whether it is an export."""
+    done: list[bool] = []
+    told = exports.opened("ndjson", tmp_path / "nothing", "a", meanwhile=lambda: done.append(True))
+    with pytest.raises(Refused), told:
+        pass
+    assert done == [True]
 
 
 def test_what_is_no_export(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ import typer
 
 from postroom.cli.command import Command, commands
 from postroom.cli.failures import Refused
+from postroom.cli.interpreter import interpreter
 from postroom.cli.options import Json, Org
 from postroom.cli.output import printable, show_fields, show_json
 from postroom.cli.place import Place, with_place
@@ -100,10 +102,16 @@ def _opened(platform: str, path: Path, source: str) -> Iterator["Export"]:
     from postroom.sources import trouble
 
     try:
-        with exports.opened(platform, path, source) as export:
+        with exports.opened(platform, path, source, interpreter(), _load) as export:
             yield export
     except trouble.Refused as error:
         raise Refused(f"{printable(str(path))}: {error}") from error
+
+
+def _load() -> None:
+    """Load what takes its time, and is not needed before the export is open."""
+    for name in ("postroom.runtime", "postroom.service.imports", "postroom.cli.progress"):
+        import_module(name)
 
 
 async def _imported(
@@ -152,7 +160,7 @@ class _Watch:
             self._began = records, now
         elif records > self._began[0]:
             self._note += f", {(records - self._began[0]) / (now - self._began[1]):.0f}/s"
-        self._progress.reached("read", self._export.read, self._note)
+        self._progress.reached("read", self._export.counted.read, self._note)
 
     def folded(self, steps: int, of: int) -> None:
         """Show how much is folded."""
@@ -180,6 +188,8 @@ def _shape(summary: Summary) -> dict[str, Any]:
         "skipped": summary.skipped,
         "damaged": summary.damaged,
         "days": summary.days,
+        "by_bots": summary.by_bots,
+        "by_platform": summary.by_platform,
         "files": summary.files,
         "bytes": summary.file_bytes,
         "first_day": _day(summary.first_day),

@@ -1,18 +1,17 @@
 """`postroom serve --processes`: starts the processes, starts again each that ends, and stops them all."""
 
 import asyncio
-import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from postroom import __version__
 from postroom.cli.failures import Refused, binding
+from postroom.cli.interpreter import interpreter
 from postroom.cli.signals import told_to_stop
 from postroom.cli.welcome import words
 from postroom.http.server import address_of, reserve
@@ -89,9 +88,8 @@ Running = dict["asyncio.Task[str]", Child]
 
 
 def command(number: int) -> list[str]:
-    """How a process is started, with the modules that this one has."""
-    as_module = Path(sys.argv[0]).name == "__main__.py"  # which has the working directory in its path
-    return [sys.executable, *([] if as_module else ["-P"]), "-m", "postroom.cli.child", str(number)]
+    """How a process is started."""
+    return [*interpreter(), "-m", "postroom.cli.child", str(number)]
 
 
 def next_pause(pause: float, lived: float) -> float:

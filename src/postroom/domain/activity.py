@@ -30,7 +30,7 @@ class Client(IntEnum):
     OTHER = 3
 
 
-class Activity(msgspec.Struct, frozen=True, gc=False):
+class Activity(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A message sent in a space; `at` is ms UTC. `message_id` is unique within `source`.
 
     All ids are the platform's, or digests where it knows things by name only. `person` is empty where
@@ -54,7 +54,7 @@ class Activity(msgspec.Struct, frozen=True, gc=False):
     system: bool = False
 
 
-class Deletion(msgspec.Struct, frozen=True, gc=False):
+class Deletion(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The message was deleted, at `at` (ms UTC) where that is known; it was sent all the same."""
 
     source: str
@@ -72,7 +72,7 @@ class Skipped(msgspec.Struct, frozen=True, gc=False):
     at: int | None = None
 
 
-class Damaged(msgspec.Struct, frozen=True, gc=False):
+class Damaged(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What could not be read, and where: a member, and the line or record in it."""
 
     place: str

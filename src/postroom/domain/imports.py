@@ -52,7 +52,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What came of an import.
 
     Messages and deletions are those that were new, duplicates those that were not; `days` are those on which
-    anything changed. Files, bytes, the first and the last day are of all messages that the export has.
+    anything changed. What follows `days` is of all messages that the export has.
     """
 
     resumed_at: int  # records that were taken in by an import of the same that was interrupted
@@ -62,6 +62,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     skipped: dict[str, int]  # by rule
     damaged: int
     days: int
+    by_bots: int
+    by_platform: int
     files: int
     file_bytes: int
     first_day: int | None

@@ -1,117 +1,104 @@
-"""An export as it is imported: what it is, what identifies it, and its records some at a time."""
+"""An export as it is imported: what it is, what identifies it, and its records some at a time.
 
+A process of its own reads it, so that on two cores one reads while the other takes in.
+"""
+
+import fcntl
 import os
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import blake2b
-from itertools import islice
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from subprocess import PIPE
+from typing import BinaryIO, cast
 
-import msgspec
-
-from postroom import __version__
-from postroom.domain.activity import Activity, Damaged, Deletion, Record, Skipped
-from postroom.domain.clock import DAY
-from postroom.sources import registry
-from postroom.sources.archive import Archive, open_archive
+from postroom.domain.errors import Unavailable
+from postroom.sources import frames
+from postroom.sources.frames import Batch, Counted, Job, Refusal
+from postroom.sources.trouble import Refused
 
 TOGETHER = 2_000
 """Records that are read and taken in together."""
+PYTHON = sys.executable, "-P"
+"""How Python is started with the modules that are installed."""
+_AHEAD = 1 << 20
+"""Bytes that are read before they are asked for: what a pipe holds at most, some batches."""
 
-
-class Batch(NamedTuple):
-    """Records that are taken in together, apart by sort, and what of the export is damaged."""
-
-    activities: list[Activity]
-    deletions: list[Deletion]
-    damaged: list[Damaged]
+_Process = subprocess.Popen[bytes]
 
 
 class Export:
-    """The records of an export, each read once; what is counted here is of those read by now."""
+    """The records of an export, each read once; `total` is its bytes, `counted` of what was read by now."""
 
-    def __init__(self, archive: Archive, records: Iterator[Record], identity: "Identity") -> None:
-        self.identity = identity
-        self.skipped: Counter[str] = Counter()
-        self.damaged = 0
-        self.files = 0
-        self.file_bytes = 0
-        self.first_day: int | None = None
-        self.last_day: int | None = None
-        self._records = records
-        self._meter = archive.meter
-        self._start = archive.meter.read  # what telling the platform has read
-        self.total = max(archive.total, 1)
-
-    @property
-    def read(self) -> int:
-        """Bytes that were read by now, of `total`."""
-        return min(self._meter.read - self._start, self.total)
+    def __init__(self, process: _Process) -> None:
+        """Refused: it is no export that can be read."""
+        self._process = process
+        self._pipe = cast(BinaryIO, process.stdout)
+        self.counted = Counted()
+        first = frames.decode_first(self._frame())
+        if isinstance(first, Refusal):
+            raise Refused(first.detail)
+        self.identity = first.identity
+        self.total = first.total
 
     def some(self) -> Batch | None:
-        """The next records; None behind the last one."""
-        batch, count = Batch([], [], []), 0
-        for record in islice(self._records, TOGETHER):
-            count += 1
-            if isinstance(record, Activity):
-                batch.activities.append(record)
-            elif isinstance(record, Deletion):
-                batch.deletions.append(record)
-            elif isinstance(record, Skipped):
-                self.skipped[record.rule] += 1
-            else:
-                batch.damaged.append(record)
-        self._count(batch)
-        return batch if count else None
+        """The next records, waited for; None behind the last one.
 
-    def _count(self, batch: Batch) -> None:
-        self.damaged += len(batch.damaged)
-        if batch.activities:
-            self.files += sum([each.files for each in batch.activities])
-            self.file_bytes += sum([each.file_bytes for each in batch.activities])
-            times = [each.at for each in batch.activities]
-            first, last = min(times) // DAY, max(times) // DAY
-            self.first_day = first if self.first_day is None else min(self.first_day, first)
-            self.last_day = last if self.last_day is None else max(self.last_day, last)
+        Raises:
+            Unavailable: the process that reads has ended before.
+        """
+        frame = self._frame()
+        if not frame:
+            return None
+        batch = frames.decode_batch(frame)
+        self.counted = batch.counted
+        return batch
 
-
-class Identity(NamedTuple):
-    """The platform, the source under which its activity is kept, and a hash that tells exports apart.
-
-    What is the same export is read in the same order by the same version, in whatever folder it is now.
-    """
-
-    platform: str
-    source: str
-    fingerprint: str
+    def _frame(self) -> bytes:
+        try:
+            return frames.read(self._pipe)
+        except EOFError as error:
+            code = self._process.wait()
+            how = f"with {code}" if code >= 0 else f"by signal {-code}"
+            raise Unavailable(f"the process that reads the export has ended {how}") from error
 
 
 @contextmanager
-def opened(platform: str, path: Path, source: str) -> Iterator[Export]:
-    """The export at a path.
+def opened(
+    platform: str,
+    path: Path,
+    source: str,
+    python: Sequence[str] = PYTHON,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Iterator[Export]:
+    """The export at a path; `meanwhile` is done while it is opened.
 
     Raises:
         sources.trouble.Refused: it is none of this platform, or none that can be opened.
+        Unavailable: the process that reads it has ended before it was open.
     """
-    with open_archive(path) as archive:
-        records = registry.read(registry.PLATFORMS[platform], archive, source)
-        identity = Identity(platform, source, _fingerprint(platform, source, archive, path))
-        yield Export(archive, records, identity)
+    with _reading(python, Job(platform, os.fsencode(path), source, TOGETHER)) as process:
+        meanwhile()
+        yield Export(process)
 
 
-def _fingerprint(platform: str, source: str, archive: Archive, path: Path) -> str:
-    members = [(name, archive.size(name)) for name in archive.names]
-    told = __version__, platform, source, archive.total, members, sorted(_times(path))
-    return blake2b(msgspec.json.encode(told), digest_size=16).hexdigest()
+@contextmanager
+def _reading(python: Sequence[str], job: Job) -> Iterator[_Process]:
+    command = [*python, "-m", "postroom.sources.reading"]
+    # Ctrl-C on a terminal is for the process that the person started, which goes on to the end of a batch.
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, start_new_session=True) as process:  # noqa: S603
+        try:
+            _begin(process, job)
+            yield process
+        finally:
+            process.kill()
 
 
-def _times(path: Path) -> Iterator[tuple[str, int]]:
-    """When a file, or each file below a folder, was changed, ns."""
-    if not path.is_dir():
-        yield "", path.stat().st_mtime_ns
-    for folder, _, names in os.walk(path):
-        for name in names:
-            file = os.path.join(folder, name)
-            yield os.path.relpath(file, path), os.lstat(file).st_mtime_ns
+def _begin(process: _Process, job: Job) -> None:
+    stdin, stdout = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+    if sys.platform == "linux":
+        with suppress(OSError):  # it works with less, only slower
+            fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, _AHEAD)
+    with suppress(BrokenPipeError), stdin:  # one that has ended already says so by its silence
+        stdin.write(frames.encode(job))

@@ -15,9 +15,10 @@ from postroom.domain.activity import Activity, Damaged, Deletion
 from postroom.domain.clock import Clock
 from postroom.domain.ids import IdSource
 from postroom.domain.imports import State, Summary
-from postroom.service.exports import Batch, Export, Identity
+from postroom.service.exports import Export
 from postroom.service.folding import FOLDED_TOGETHER, Folding
 from postroom.service.intake import Intake, Taken
+from postroom.sources.frames import Batch, Identity
 from postroom.store import days, imports
 from postroom.store.database import Database, Transaction
 from postroom.store.imports import Begun
@@ -141,8 +142,8 @@ class Imports:
 
     async def _finish(self, org_id: str, export: Export) -> None:
         async def body(tx: Transaction) -> None:
-            told = export.identity.fingerprint, self._clock(), (export.first_day, export.last_day)
-            await imports.finish(tx, org_id, *told)
+            span = export.counted.first_day, export.counted.last_day
+            await imports.finish(tx, org_id, export.identity.fingerprint, self._clock(), span)
             await days.note_change(tx, org_id)
 
         await self._database.transaction(body)
@@ -164,38 +165,46 @@ class _Pace:
 
 
 async def _batches(export: Export, state: State) -> AsyncGenerator[Batch]:
-    """What was not taken in before. While a batch is taken in, a thread reads the next one."""
+    """What was not taken in before. While a batch is taken in, a thread waits for the next one."""
     activities, marks = state.activities, state.marks
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="postroom-import") as thread:
         coming = loop.run_in_executor(thread, export.some)
-        while (batch := await coming) is not None:
-            coming = loop.run_in_executor(thread, export.some)
-            yield Batch(batch.activities[activities:], batch.deletions[marks:], batch.damaged)
-            activities = max(0, activities - len(batch.activities))
-            marks = max(0, marks - len(batch.deletions))
+        try:
+            while (batch := await coming) is not None:
+                coming = loop.run_in_executor(thread, export.some)
+                yield batch._replace(
+                    activities=batch.activities[activities:], deletions=batch.deletions[marks:]
+                )
+                activities = max(0, activities - len(batch.activities))
+                marks = max(0, marks - len(batch.deletions))
+        finally:
+            coming.cancel()  # nobody asks any more what became of it
 
 
 def _span(export: Export, state: State) -> range:
     """From the first to the last day on which an answer may have changed."""
-    ends = [day for day in (export.first_day, export.last_day) if day is not None]
+    ends = [day for day in (export.counted.first_day, export.counted.last_day) if day is not None]
     changed = [*state.days, *ends]
     return range(min(changed), max(changed) + 1) if changed else range(0)
 
 
 def _summary(export: Export, state: State, resumed_at: int) -> Summary:
+    counted = export.counted
     return Summary(
         resumed_at=resumed_at,
         messages=state.messages,
         duplicates=state.duplicates,
         deletions=state.deletions,
-        skipped=dict(export.skipped),
-        damaged=export.damaged,
+        skipped=counted.skipped,
+        damaged=counted.damaged,
         days=len(state.days),
-        files=export.files,
-        file_bytes=export.file_bytes,
-        first_day=export.first_day,
-        last_day=export.last_day,
+        by_bots=counted.by_bots,
+        by_platform=counted.by_platform,
+        files=counted.files,
+        file_bytes=counted.file_bytes,
+        first_day=counted.first_day,
+        last_day=counted.last_day,
     )
 
 
