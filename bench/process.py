@@ -125,7 +125,7 @@ def resident(pid: int, field: str = "VmRSS") -> float:
 
 
 @contextmanager
-def most_resident(pid: int, pause: float = 0.1) -> Iterator[list[float]]:
+def most_resident(pid: int, pause: float = 0.25) -> Iterator[list[float]]:
     """MB of a process and its children together, looked at again and again; of each the most there was."""
     seen, ended = [0.0], threading.Event()
 
