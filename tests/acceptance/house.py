@@ -264,6 +264,10 @@ class Postroom:
         self.process.send_signal(signal.SIGTERM)
         return self.wait()
 
+    async def stop(self) -> int:
+        """The same, while a receiver in this loop goes on answering what is under way."""
+        return await anyio.to_thread.run_sync(self.terminate)
+
     def wait(self) -> int:
         """Wait for the end; the exit code."""
         code = self.process.wait(DEADLINE)

@@ -171,7 +171,7 @@ async def test_many_commands_at_once(start: Make, organization: Organization) ->
         assert len(stored) == 108
         assert (await stats(client))["message_added"] == 108
         assert await stats(client) == await counted_events(client)
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     audit(server.place)
 
 
@@ -189,7 +189,7 @@ async def test_a_message_sent_by_command_is_delivered(
             run_json("send", queue.name, "while it runs", data=server.place)
             assert running.lines(1)[0]["body"] == "while it runs"
             await counted(client, listener, acknowledged=1)
-        assert server.terminate() == 0
+        assert await server.stop() == 0
         run_json("send", queue.name, "while it does not", data=server.place)
         server.start()
         assert running.lines(2)[1]["body"] == "while it does not"
@@ -224,7 +224,7 @@ async def test_the_audit_finds_a_wrong_count(
         listener = await make_listener(client, queue, receiver.url("/hook"))
         await send(client, queue)
         await counted(client, listener, acknowledged=1)
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     audit(server.place)
     rows(server.place, f"UPDATE {tampering}")
     done = run("audit", "--json", data=server.place)

@@ -112,7 +112,7 @@ class Scene:
                 await self.pay(client)
                 audit(server.place)
                 await self.owe(client)
-            assert server.terminate() == 0
+            assert await server.stop() == 0
 
 
 async def pending_and_acknowledged(client: Client, listener: Listener) -> tuple[int, int]:
@@ -143,7 +143,7 @@ async def test_there_and_back(
             await counted(client, listener, acknowledged=1)
             scene.taken.extend(receiver.got("/"))
             await scene.owe(client)
-        assert server.terminate() == 0
+        assert await server.stop() == 0
     moved(SqliteHome(data), home)
     await scene.go_on(Postroom(tmp_path / "server", {**PATIENT, "database": home.address}))
     (tmp_path / "back").mkdir()
@@ -168,7 +168,7 @@ async def many(data: Path, organization: Organization) -> SqliteHome:
             message = await send(client, queue, "pending")
             await attempted(client, queue, message, 1)
             other = (await make_queue(client)).id
-        assert server.terminate() == 0
+        assert await server.stop() == 0
     numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 11000)"
     key = organization.id, listener.id
     home.rows(f"{numbers} INSERT INTO messages SELECT $1, 'm' || i, $2, NULL, x'00ff' FROM n", key[0], other)
@@ -278,5 +278,5 @@ async def test_a_server_is_refused_as_a_source_and_as_a_target(
             assert (told.returncode, told.stdout) == (1, "")
             assert "is at work on" in told.stderr or "is being served" in told.stderr
             assert "stop" in told.stderr
-        assert one.terminate() == two.terminate() == 0
+        assert (await one.stop(), await two.stop()) == (0, 0)
     assert copied(embedded, home)["organizations"] == 1

@@ -131,7 +131,7 @@ async def test_a_known_series_of_operations(
         for window in WINDOWS:
             assert await stats(client, window) == SERIES
         assert await counted_events(client) == SERIES
-    assert quiet.terminate() == 0
+    assert await quiet.stop() == 0
     audit(quiet.place)
 
 

@@ -60,7 +60,7 @@ async def test_deleting_a_message_discards_its_deliveries(
         }
         await later(client, receiver)
         assert len(receiver.got("/hook")) == 1
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     audit(server.place)
 
 
@@ -93,7 +93,7 @@ async def test_deleting_a_message_that_is_under_way(
         seen = await counted(client, listener, accepted=2, pending=0)
         assert seen["acknowledged"] in (1, 2)
         assert seen["missed"] == 0
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     audit(server.place)
 
 
@@ -109,7 +109,7 @@ async def test_deleting_a_listener(start: Make, organization: Organization, rece
         await later(client, receiver)
         assert len(receiver.got("/hook")) == 1
         assert len((await client.get(queue.messages))["messages"]) == 4
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     audit(server.place)
 
 
@@ -127,7 +127,7 @@ async def test_deleting_a_listener_with_requests_under_way(
         gate.set()
         await later(client, receiver)
         assert len(receiver.got("/held")) == 2
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     audit(server.place)
 
 
@@ -143,7 +143,7 @@ async def test_deleting_a_queue(start: Make, organization: Organization, receive
         assert changed == {"queue_deleted": 1}
         await later(client, receiver)
         assert len(receiver.got("/hook")) == 1
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     audit(server.place)
 
 
@@ -167,5 +167,5 @@ async def test_deleting_a_large_queue(start: Make, organization: Organization, r
     async with Client(server.url, organization.key) as client:
         assert (await client.get("/messages"))["messages"] == []
         assert (await client.get("/queues"))["queues"] == [{"id": same.id, "name": same.name}]
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     audit(server.place)

@@ -142,7 +142,7 @@ async def test_liveness_survives_a_restart(
     async with Client(server.url, organization.key) as client:
         queue, listener, path = await probed(client, receiver, answer(), answer(500))
         dead = await found(client, listener, "dead")
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     server.start()
     async with Client(server.url, organization.key) as client:
         again = (await state(client, listener))["liveness"]

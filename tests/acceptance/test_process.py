@@ -219,6 +219,6 @@ async def test_the_log_keeps_secrets(start: Make, organization: Organization, re
         await send(client, queue, "between you and me")
         await counted(client, listener, acknowledged=1)
         (await client.call("POST", queue.messages, b'{"data": "between you and me"')).problem(400)
-    assert server.terminate() == 0
+    assert await server.stop() == 0
     for secret in (organization.key, listener.secret, "between you and me", PASSWORD):
         assert secret not in server.stderr
