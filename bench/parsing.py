@@ -29,8 +29,8 @@ def parse(job: Job) -> Parsed:
     """Read all of it."""
     begin, messages = time.monotonic(), 0
     with opened(frames.Job(job.platform, os.fsencode(job.path), job.platform, TOGETHER)) as export:
-        while (batch := export.some()) is not None:
-            messages += len(batch.activities)
+        while (some := export.some()) is not None:
+            messages += len(some.activities)
     return Parsed(messages, time.monotonic() - begin)
 
 

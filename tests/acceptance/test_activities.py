@@ -126,6 +126,18 @@ async def test_deletions_are_accepted(client: Client) -> None:
     assert (await send(client, lines([activity(1, source=name), deletion]))).ok() == taken(1, 1)
 
 
+async def test_one_that_is_told_as_deleted(client: Client) -> None:
+    """It was sent, and then deleted: one record, whose message counts unless deleted ones are left out."""
+    name = unique("source")
+    both = activity(1, source=name, deleted=True)
+    assert (await send(client, lines([both, both]))).ok() == taken(1, 1)
+    day = "/analytics/messagingMetrics/dailyTotals?from=2023-11-14&to=2023-11-14&source=" + name
+    counted = [
+        (await client.get(day + more))["metrics"]["totalMessagesSent"] for more in ("", "&deleted=exclude")
+    ]
+    assert counted == [[1], [0]]
+
+
 async def test_the_source_of_those_that_name_none(client: Client) -> None:
     """It stands in the query, and is `api` if it does not."""
     name = unique("source")

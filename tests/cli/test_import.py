@@ -269,9 +269,8 @@ def test_the_process_that_reads_is_killed(home: PostgresHome, tmp_path: Path) ->
 
 
 def _long(number: int) -> bytes:
-    """A message whose id is so long that a pipe cannot hold all that are read."""
-    name = f"{number:0>900}"
-    return lines({"message_id": name, "at": AT, "person": "p", "space": "s", "direct": False})
+    """A message whose space's id is so long that a pipe cannot hold all that are read."""
+    return lines({"message_id": str(number), "at": AT, "person": "p", "space": "s" * 900, "direct": False})
 
 
 def children(pid: int) -> list[int]:

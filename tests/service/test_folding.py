@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from postroom.domain.activity import Activity, Client, Deletion
 from postroom.domain.clock import DAY, HOUR
 from postroom.domain.errors import Invalid, NotFound
+from postroom.domain.facts import Taken
 from postroom.service import numbering
 from postroom.service.folding import Folding
 from postroom.service.hub import Hub
-from postroom.service.intake import Taken
 from postroom.service.numbering import MOST_SOURCES
 from postroom.store.database import Database, Transaction
 from tests.support.clock import NOON, MovingClock
@@ -61,11 +61,14 @@ activities = st.builds(
     system=_flags,
 )
 deletions = st.builds(Deletion, source=_sources, message_id=_ids, at=st.none() | _times)
+retold = st.builds(
+    lambda sent, at: Deletion(sent.source, sent.message_id, at, sent), activities, st.none() | _times
+)
 steps = st.builds(
     Step,
     st.sampled_from(["take", "take", "take", "fold", "read", "restart", "wait"]),
     st.integers(0, PROCESSES - 1),
-    st.lists(activities | deletions, max_size=8),
+    st.lists(activities | deletions | retold, max_size=8),
     st.integers(0, 30 * HOUR),
 )
 

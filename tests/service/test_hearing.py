@@ -115,6 +115,20 @@ async def test_what_is_kept_of_events(home: Home) -> None:
         assert await counts(hub, source) == Counts(1, 1, 1, 1, NOON)
 
 
+async def test_a_deletion_with_its_message(home: Home) -> None:
+    """Tells of the message where that was not heard; where it was, it is no duplicate of it."""
+    async with opened(home, MovingClock()) as hub:
+        source = await connected(hub, "slack")
+        await tell(hub, source, slack_event(TS))
+        for ts in (TS, "1700000001.000200"):
+            before = {"type": "message", "user": "U1", "ts": ts}
+            deletion: Any = {"subtype": "message_deleted", "deleted_ts": ts, "previous_message": before}
+            await tell(hub, source, slack_event("1700000009.000000", **deletion))
+        assert await counts(hub, source) == Counts(3, 0, 0, 0, NOON)
+        found = await hub.folding.days(source.org_id, 0, hub.folding.yesterday)
+        assert (sum(cell.counts.messages for cell in found.cells), found.duplicates) == (2, {})
+
+
 async def test_a_source_that_is_off(home: Home) -> None:
     """Its platform is not turned away, lest it stop for good, and nothing is kept."""
     async with opened(home, MovingClock()) as hub:

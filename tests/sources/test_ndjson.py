@@ -83,7 +83,7 @@ def test_clients(name: str) -> None:
 
 
 def test_deletions() -> None:
-    """A line may say that a message was deleted, and when."""
+    """A line may say that a message was deleted, and when; or tell one that was sent, and deleted."""
     data = lines(
         ACTIVITY,
         {"deleted": True, "message_id": "m1"},
@@ -91,7 +91,7 @@ def test_deletions() -> None:
         {**ACTIVITY, "deleted": True},
         {**ACTIVITY, "deleted": False},
     )
-    deleted = [Deletion("acme", "m1"), Deletion("zulip", "m2", AT), Deletion("acme", "m1", AT)]
+    deleted = [Deletion("acme", "m1"), Deletion("zulip", "m2", AT), Deletion("acme", "m1", sent=SENT)]
     assert told(data) == [SENT, *deleted, SENT]
 
 

@@ -13,8 +13,10 @@ from typing import BinaryIO, Final, cast
 import pytest
 
 from postroom.domain.activity import Activity, Deletion, Record
+from postroom.domain.facts import Keyed, Keyring
+from postroom.domain.totals import traits
 from postroom.sources import frames
-from postroom.sources.frames import Batch, Job, Opened, Refusal
+from postroom.sources.frames import Batch, Job, Opened, Refusal, Start
 from postroom.sources.registry import PLATFORMS
 from tests.acceptance.house import DEADLINE
 from tests.sources.exports import (
@@ -31,6 +33,7 @@ from tests.sources.samples import AT, SAMPLES
 
 COMMAND: Final = sys.executable, "-P", "-m", "postroom.sources.reading"
 DAY: Final = 86_400_000
+SECRET: Final = b"s" * 32
 MANY: Final = 20_000
 """Records that no pipe holds all of."""
 
@@ -41,9 +44,9 @@ def reading(path: Path, platform: str = "ndjson", together: int = 2) -> Iterator
     pipe = subprocess.PIPE
     with subprocess.Popen(COMMAND, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         try:
-            assert process.stdin is not None
-            process.stdin.write(frames.encode(Job(platform, os.fsencode(path), platform, together)))
-            process.stdin.close()
+            frames.write(
+                input_of(process), frames.encode(Job(platform, os.fsencode(path), platform, together))
+            )
             yield process
         finally:
             process.kill()
@@ -54,14 +57,26 @@ def first(process: "subprocess.Popen[bytes]") -> Opened | Refusal:
     return frames.decode_first(frames.read(pipe_of(process)))
 
 
-def batches(process: "subprocess.Popen[bytes]") -> list[Batch]:
-    """All that follow, up to the end."""
+def begin(process: "subprocess.Popen[bytes]", activities: int = 0, deletions: int = 0) -> None:
+    """Have it tell all but so many."""
+    with input_of(process) as pipe:
+        frames.write(pipe, frames.encode(Start(SECRET, activities, deletions)))
+
+
+def batches(process: "subprocess.Popen[bytes]", activities: int = 0, deletions: int = 0) -> list[Batch]:
+    """All that follow when it has begun, up to the end."""
+    begin(process, activities, deletions)
     pipe, told = pipe_of(process), []
     while frame := frames.read(pipe):
         told.append(frames.decode_batch(frame))
     assert pipe.read() == b""
     assert process.wait(DEADLINE) == 0
     return told
+
+
+def input_of(process: "subprocess.Popen[bytes]") -> BinaryIO:
+    """Its standard input."""
+    return cast(BinaryIO, process.stdin)
 
 
 def pipe_of(process: "subprocess.Popen[bytes]") -> BinaryIO:
@@ -74,9 +89,16 @@ def complaints(process: "subprocess.Popen[bytes]") -> bytes:
     return cast(BinaryIO, process.stderr).read()
 
 
+def keyed(expected: list[Record], together: int = 2) -> list[Keyed]:
+    """So many of the records at a time, with keys."""
+    keyring = Keyring(SECRET)
+    some = (expected[start : start + together] for start in range(0, len(expected), together))
+    return [keyring.keyed([*activities(each), *deletions(each)]) for each in some]
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_platform(platform: str, tmp_path: Path) -> None:
-    """What it tells is what the reader tells, in that order, and what it counts is of that."""
+    """What it tells is what the reader tells, and what it counts is of that."""
     path = gzipped(tmp_path / "export", SAMPLES[platform]())
     expected: list[Record] = records(platform, path)
     with reading(path, platform) as process:
@@ -84,10 +106,13 @@ def test_every_platform(platform: str, tmp_path: Path) -> None:
         told = batches(process)
     assert isinstance(opened, Opened)
     assert opened.identity[:2] == (platform, platform)
-    assert [each for batch in told for each in batch.activities] == activities(expected)
-    assert [each for batch in told for each in batch.deletions] == deletions(expected)
+    sent, gone = activities(expected), deletions(expected)
+    assert [batch.keyed for batch in told] == keyed(expected)
+    assert sum(batch.keyed.activities for batch in told) == len(sent)
+    assert sum(batch.keyed.deletions for batch in told) == len(gone)
     assert [each for batch in told for each in batch.damaged] == damaged(expected)
-    counted, sent = told[-1].counted, activities(expected)
+    counted = told[-1].counted
+    sent += [each.sent for each in gone if each.sent]
     assert counted.skipped == Counter(skipped(expected))
     assert counted.files == sum(each.files for each in sent)
     assert counted.file_bytes == sum(each.file_bytes for each in sent)
@@ -115,7 +140,8 @@ def test_batches(tmp_path: Path) -> None:
     with reading(path) as process:
         first(process)
         told = batches(process)
-    assert [[len(some) for some in batch[:3]] for batch in told] == [[1, 1, 0], [1, 0, 1], [1, 0, 0]]
+    sizes = [(each.keyed.activities, each.keyed.deletions, len(each.damaged)) for each in told]
+    assert sizes == [(1, 1, 0), (1, 0, 1), (1, 0, 0)]
     counted = [batch.counted for batch in told]
     assert [(each.by_bots, each.by_platform, each.damaged) for each in counted] == [
         (1, 0, 0), (1, 1, 1), (1, 1, 1),
@@ -138,8 +164,52 @@ def test_every_field(tmp_path: Path) -> None:
     with reading(path) as process:
         first(process)
         (batch,) = batches(process)
-    assert (batch.activities, batch.deletions) == ([activity], [deletion])
-    assert type(batch.activities[0].client) is type(activity.client)
+    assert [batch.keyed] == keyed([activity, deletion])
+    (facts,), (marks,) = batch.keyed.facts, batch.keyed.marks
+    assert (facts.source, facts.times, facts.people, facts.spaces) == ("other", [AT], ["ﬀ"], ["s\0"])
+    assert (facts.files, facts.file_bytes, facts.files_of_unknown_size) == ([3], [1 << 42], [1])
+    assert facts.traits == [traits(activity)]
+    assert (marks.source, marks.times, marks.sent.keys) == ("ndjson", [0], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "left"),
+    [((0, 0), [(1, 1), (1, 0), (1, 0)]), ((2, 0), [(0, 1), (0, 0), (1, 0)]), ((3, 1), [(0, 0)] * 3)],
+)
+def test_what_was_taken_in_before(
+    tmp_path: Path, before: tuple[int, int], left: list[tuple[int, int]]
+) -> None:
+    """Is not told again, but is counted."""
+    path = tmp_path / "a.ndjson"
+    message = {"at": AT, "person": "p", "space": "s", "direct": False, "files": 1}
+    sent = [{**message, "message_id": str(number)} for number in range(3)]
+    path.write_bytes(lines(sent[0], {"message_id": "0", "deleted": True}, sent[1], {"damaged": 1}, sent[2]))
+    with reading(path) as process:
+        first(process)
+        told = batches(process, *before)
+    assert [(each.keyed.activities, each.keyed.deletions) for each in told] == left
+    assert [(each.counted.files, each.counted.damaged) for each in told] == [(1, 0), (2, 1), (3, 1)]
+
+
+def test_a_message_that_is_told_with_its_deletion(tmp_path: Path) -> None:
+    """One record; its files and its day count as those of any other."""
+    path = tmp_path / "a.ndjson"
+    message = {"message_id": "1", "at": AT, "person": "p", "space": "s", "direct": False, "files": 2}
+    path.write_bytes(lines({**message, "deleted": True}))
+    with reading(path) as process:
+        first(process)
+        (batch,) = batches(process)
+    (marks,) = batch.keyed.marks
+    assert (batch.keyed.count, marks.sent.keys, marks.sent.times, marks.times) == (1, marks.keys, [AT], [0])
+    assert (batch.counted.files, batch.counted.first_day) == (2, AT // DAY)
+
+
+def test_who_does_not_begin(tmp_path: Path) -> None:
+    """Is told nothing more, and the process ends by itself, in silence."""
+    with reading(many(tmp_path / "a.ndjson")) as process:
+        assert isinstance(first(process), Opened)
+        input_of(process).close()
+        assert (pipe_of(process).read(), complaints(process), process.wait(DEADLINE)) == (b"", b"", 0)
 
 
 @pytest.mark.parametrize("name", ["nothing", "a.ndjson"])
@@ -176,6 +246,7 @@ def test_it_ends_when_nobody_reads(tmp_path: Path) -> None:
     """By itself and in silence, as when the process that started it was killed."""
     with reading(many(tmp_path / "a.ndjson")) as process:
         first(process)
+        begin(process)
         pipe_of(process).close()
         assert process.wait(DEADLINE) == 0
         assert complaints(process) == b""
@@ -186,7 +257,7 @@ def test_it_ends_when_it_is_told_all(tmp_path: Path) -> None:
     with reading(many(tmp_path / "a.ndjson")) as process:
         first(process)
         process.send_signal(signal.SIGTERM)
-        assert sum(len(batch.activities) for batch in batches(process)) == MANY
+        assert sum(batch.keyed.activities for batch in batches(process)) == MANY
         assert complaints(process) == b""
 
 

@@ -21,21 +21,31 @@ class Recount:
         self.duplicates: Counter[tuple[int, str]] = Counter()
 
     def take(self, records: Iterable[Activity | Deletion]) -> tuple[int, int]:
-        """How many of them are new, and how many are not."""
-        new = [self._take(record) for record in records]
-        return sum(new), len(new) - sum(new)
+        """How many of them are new, and how many are not; they come together, so messages come first."""
+        some = list(records)
+        new = sum([self._keep(each) for each in some if isinstance(each, Activity)])
+        new += len({(each.source, each.message_id) for each in some if self._mark(each)})
+        return new, len(some) - new
 
-    def _take(self, record: Activity | Deletion) -> bool:
+    def _keep(self, record: Activity) -> bool:
         key = record.source, record.message_id
-        if isinstance(record, Deletion):
-            new = key not in self.deleted
-            self.deleted.add(key)
-            return new
         if key in self.messages:
             self.duplicates[record.at // DAY, record.source] += 1
             return False
         self.messages[key] = record
         return True
+
+    def _mark(self, record: Activity | Deletion) -> bool:
+        """Whether something is new of a deletion, or of the message that is told with it."""
+        if isinstance(record, Activity):
+            return False
+        key = record.source, record.message_id
+        new = key not in self.deleted
+        self.deleted.add(key)
+        if record.sent is not None and key not in self.messages:
+            self.messages[key] = record.sent
+            return True
+        return new
 
     def parts(self, first: int, last: int) -> dict[Key, list[Activity]]:
         """The messages of these days, by day, source and part."""

@@ -30,7 +30,7 @@ class Client(IntEnum):
     OTHER = 3
 
 
-class Activity(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class Activity(msgspec.Struct, frozen=True, gc=False):
     """A message sent in a space; `at` is ms UTC. `message_id` is unique within `source`.
 
     All ids are the platform's, or digests where it knows things by name only. `person` is empty where
@@ -54,12 +54,16 @@ class Activity(msgspec.Struct, frozen=True, gc=False, array_like=True):
     system: bool = False
 
 
-class Deletion(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """The message was deleted, at `at` (ms UTC) where that is known; it was sent all the same."""
+class Deletion(msgspec.Struct, frozen=True, gc=False):
+    """The message was deleted, at `at` (ms UTC) where that is known; it was sent all the same.
+
+    `sent` is the message, where it is told with its deletion. Where it is known it is no duplicate.
+    """
 
     source: str
     message_id: str
     at: int | None = None
+    sent: Activity | None = None
 
 
 class Skipped(msgspec.Struct, frozen=True, gc=False):

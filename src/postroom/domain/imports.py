@@ -1,8 +1,8 @@
 """What came of an import: of the part that was taken in by now, and of the whole."""
 
-from collections.abc import Set as AbstractSet
-
 import msgspec
+
+from postroom.domain.facts import Keyed, Taken
 
 
 class State(msgspec.Struct, frozen=True):
@@ -25,26 +25,15 @@ class State(msgspec.Struct, frozen=True):
         """All that were taken."""
         return self.activities + self.marks
 
-    def after_activities(self, taken: int, new: int, known: int, days: AbstractSet[int]) -> "State":
-        """When so many more activities were taken."""
+    def after(self, keyed: Keyed, taken: Taken) -> "State":
+        """When these were taken, and this came of it."""
         return State(
-            self.activities + taken,
-            self.marks,
-            self.messages + new,
-            self.deletions,
-            self.duplicates + known,
-            self.days | days,
-        )
-
-    def after_marks(self, taken: int, new: int, known: int, days: AbstractSet[int]) -> "State":
-        """When so many more deletions were taken."""
-        return State(
-            self.activities,
-            self.marks + taken,
-            self.messages,
-            self.deletions + new,
-            self.duplicates + known,
-            self.days | days,
+            self.activities + keyed.activities,
+            self.marks + keyed.deletions,
+            self.messages + taken.messages,
+            self.deletions + taken.deletions,
+            self.duplicates + taken.duplicates,
+            self.days | taken.days,
         )
 
 

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from postroom.domain.errors import Unavailable
 from postroom.sources import frames
-from postroom.sources.frames import Batch, Counted, Job, Refusal
+from postroom.sources.frames import Batch, Counted, Job, Refusal, Start
 from postroom.sources.trouble import Refused
 
 TOGETHER = 2_000
@@ -42,8 +42,16 @@ class Export:
         self.identity = first.identity
         self.total = first.total
 
+    def begin(self, secret: bytes, activities: int, deletions: int) -> None:
+        """Have all be read but so many, which were taken in before; the secret is the organization's."""
+        with (
+            suppress(BrokenPipeError),
+            cast(BinaryIO, self._process.stdin) as stdin,
+        ):  # `some` tells of its end
+            frames.write(stdin, frames.encode(Start(secret, activities, deletions)))
+
     def some(self) -> Batch | None:
-        """The next records, waited for; None behind the last one.
+        """The next records once it has begun, waited for; None behind the last one.
 
         Raises:
             Unavailable: the process that reads has ended before.
@@ -100,5 +108,5 @@ def _begin(process: _Process, job: Job) -> None:
     if sys.platform == "linux":
         with suppress(OSError):  # it works with less, only slower
             fcntl.fcntl(stdout, fcntl.F_SETPIPE_SZ, _AHEAD)
-    with suppress(BrokenPipeError), stdin:  # one that has ended already says so by its silence
-        stdin.write(frames.encode(job))
+    with suppress(BrokenPipeError):  # one that has ended already says so by its silence
+        frames.write(stdin, frames.encode(job))

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from postroom.domain.clock import Clock
 from postroom.domain.errors import NotAuthenticated, NotFound
+from postroom.domain.facts import Taken
 from postroom.domain.live_source import Counts, Kind, LiveSource
 from postroom.service.gathering import Gathering
-from postroom.service.intake import Intake, Taken
+from postroom.service.intake import Intake
 from postroom.sources.live import matrix
 from postroom.sources.live.registry import CONNECTORS, verified
 from postroom.sources.live.request import IGNORED, REJECTED, Heard, Request, together

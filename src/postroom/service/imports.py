@@ -3,28 +3,27 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from postroom.domain.activity import Activity, Damaged, Deletion
+from postroom.domain.activity import Damaged
 from postroom.domain.clock import Clock
+from postroom.domain.facts import Keyed, Taken
 from postroom.domain.ids import IdSource
 from postroom.domain.imports import State, Summary
 from postroom.service.exports import Export
 from postroom.service.folding import FOLDED_TOGETHER, Folding
-from postroom.service.intake import Intake, Taken
+from postroom.service.intake import Intake
 from postroom.sources.frames import Batch, Identity
 from postroom.store import days, imports
 from postroom.store.database import Database, Transaction
 from postroom.store.imports import Begun
 
 T = TypeVar("T")
-_After = Callable[[State, int, int, int, AbstractSet[int]], State]
 
 
 class Watcher(Protocol):
@@ -69,6 +68,7 @@ class Imports:
         """
         run = await self._begin(org_id, export.identity)
         resumed_at = run.state.records
+        export.begin(await self._intake.secret(org_id), run.state.activities, run.state.marks)
         pace = _Pace(beside)
         state = await self._take_all(run, export, watcher, pace)
         if watcher.stopped() or not await self._fold(org_id, _span(export, state), watcher, pace):
@@ -95,38 +95,26 @@ class Imports:
 
     async def _take_all(self, run: _Run, export: Export, watcher: Watcher, pace: "_Pace") -> State:
         """Take in what the run has not taken in before, until the end or until it is stopped."""
-        async with aclosing(_batches(export, run.state)) as batches:
+        async with aclosing(_batches(export)) as batches:
             async for batch in batches:
                 for each in batch.damaged:
                     watcher.damaged(each)
-                run = await self._take(run, batch, pace)
+                if batch.keyed.count:
+                    run = await pace.keep(self._take(run, batch.keyed))
                 watcher.reached(run.state.records)
                 if watcher.stopped():
                     break
         return run.state
 
-    async def _take(self, run: _Run, batch: Batch, pace: "_Pace") -> _Run:
-        """Activities and deletions in two commits: so it is known how many of each were new."""
-        for records, after in (
-            (batch.activities, State.after_activities),
-            (batch.deletions, State.after_marks),
-        ):
-            if records:
-                run = await pace.keep(self._commit(run, records, after))
-        return run
-
-    async def _commit(self, run: _Run, records: Sequence[Activity | Deletion], after: _After) -> _Run:
+    async def _take(self, run: _Run, keyed: Keyed) -> _Run:
         """Take some records in, and keep in the same commit how far the run is."""
 
-        def state(taken: Taken) -> State:
-            return after(run.state, len(records), taken.accepted, taken.duplicates, taken.days)
-
         async def also(tx: Transaction, taken: Taken) -> None:
-            reached = state(taken)
+            reached = run.state.after(keyed, taken)
             await imports.keep(tx, run.begun, reached.records, _json(reached))
 
-        taken = await self._intake.take(run.begun.org_id, records, also)
-        return run._replace(state=state(taken))
+        taken = await self._intake.keep(run.begun.org_id, keyed, also)
+        return run._replace(state=run.state.after(keyed, taken))
 
     async def _fold(self, org_id: str, span: range, watcher: Watcher, pace: "_Pace") -> bool:
         """Fold the days that are over; False where it was stopped before the last one."""
@@ -164,20 +152,15 @@ class _Pace:
         return result
 
 
-async def _batches(export: Export, state: State) -> AsyncGenerator[Batch]:
-    """What was not taken in before. While a batch is taken in, a thread waits for the next one."""
-    activities, marks = state.activities, state.marks
+async def _batches(export: Export) -> AsyncGenerator[Batch]:
+    """All that is to be taken in. While a batch is, a thread waits for the next one."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="postroom-import") as thread:
         coming = loop.run_in_executor(thread, export.some)
         try:
             while (batch := await coming) is not None:
                 coming = loop.run_in_executor(thread, export.some)
-                yield batch._replace(
-                    activities=batch.activities[activities:], deletions=batch.deletions[marks:]
-                )
-                activities = max(0, activities - len(batch.activities))
-                marks = max(0, marks - len(batch.deletions))
+                yield batch
         finally:
             coming.cancel()  # nobody asks any more what became of it
 

@@ -2,34 +2,38 @@
 
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from itertools import repeat
+from operator import itemgetter
 from typing import NamedTuple
 
 from postroom.domain.activity import Activity, Deletion
 from postroom.domain.clock import DAY
-from postroom.domain.totals import traits
+from postroom.domain.facts import Facts, Keyed, Keyring, Taken
 from postroom.service.numbering import Book, Names, Numbering
 from postroom.store import activities
 from postroom.store.database import Database, Row, Transaction
 
-_DAY, _SOURCE = 2, 3  # places in a row
+MOST_KEYRINGS = 1_000
+"""Organizations whose secrets are in memory."""
+_KEY, _DAY, _SOURCE = 1, 2, 3  # places in a row
+
+Also = Callable[[Transaction, Taken], Awaitable[None]]
+"""What is to be done in the transaction that takes something in."""
 
 
-class Taken(NamedTuple):
-    """How many records were new, how many known before, and the days whose totals change."""
+class _Rows(NamedTuple):
+    """What is to be written, in the order of keys; `records` is how many told it.
 
-    accepted: int
-    duplicates: int
-    days: set[int]
+    `retold` are the keys of messages that are only told with their deletion, and `repeated` counts what came
+    once more of the others, by (day, source).
+    """
 
-
-class _Batch(NamedTuple):
-    """Rows by their ids, and what came twice in the batch: days with sources, and deletions."""
-
-    activities: dict[bytes, Row]
-    deletions: dict[bytes, Row]
-    repeated: list[tuple[int, int]]
-    deleted_again: list[bytes]
+    messages: list[Row]
+    deletions: list[Row]
+    retold: set[bytes]
+    repeated: Counter[tuple[int, int]]
+    records: int
 
 
 class Intake:
@@ -41,13 +45,29 @@ class Intake:
         self._database = database
         self._numbering = Numbering(database, random_bytes)
         self._writer = random_bytes(8).hex()
+        self._keyrings: dict[str, Keyring] = {}
+
+    async def secret(self, org_id: str) -> bytes:
+        """What the keys of the organization's records are made with.
+
+        Raises:
+            NotFound: there is no such organization.
+            Unavailable: the database does not take it now.
+        """
+        return await self._numbering.secret(org_id)
 
     async def take(
-        self,
-        org_id: str,
-        records: Sequence[Activity | Deletion],
-        also: Callable[[Transaction, Taken], Awaitable[None]] | None = None,
+        self, org_id: str, records: Iterable[Activity | Deletion], also: Also | None = None
     ) -> Taken:
+        """As `keep`, of what has no keys yet."""
+        if org_id not in self._keyrings:
+            secret = await self.secret(org_id)
+            if len(self._keyrings) >= MOST_KEYRINGS:
+                self._keyrings.clear()
+            self._keyrings[org_id] = Keyring(secret)
+        return await self.keep(org_id, self._keyrings[org_id].keyed(records), also)
+
+    async def keep(self, org_id: str, keyed: Keyed, also: Also | None = None) -> Taken:
         """Keep what is new, in one transaction with what is `also` to be done; durable when this returns.
 
         Of several activities with one id, the first that is taken in stays. It may all be done again.
@@ -57,80 +77,78 @@ class Intake:
             NotFound: there is no such organization.
             Unavailable: the database does not take it now; nothing was changed.
         """
-        batch = await self._batch(org_id, records)
+        rows = _rows(org_id, keyed, await self._numbering.books(org_id, _named(keyed)))
 
         async def body(tx: Transaction) -> Taken:
-            taken = await self._write(tx, org_id, batch)
+            taken = await self._write(tx, org_id, rows)
             if also is not None:
                 await also(tx, taken)
             return taken
 
         return await self._database.transaction(body)
 
-    async def _batch(self, org_id: str, records: Sequence[Activity | Deletion]) -> _Batch:
-        """Rows for the records; most name only whom the numbering knows, so that is found out by trying."""
-        books = self._numbering.known(org_id)
-        try:
-            return _rows(org_id, records, books)
-        except KeyError:
-            return _rows(org_id, records, await self._numbering.books(org_id, _names(records)))
-
-    async def _write(self, tx: Transaction, org_id: str, batch: _Batch) -> Taken:
-        # In the order of ids: so two who write the same ones wait for each other, and never in a circle.
-        rows = [batch.activities[each] for each in sorted(batch.activities)]
-        new = await activities.insert(tx, rows)
-        gone = await activities.delete(tx, [batch.deletions[each] for each in sorted(batch.deletions)])
-        known = Counter(batch.repeated)
-        if len(new) < len(rows):
-            known.update((row[_DAY], row[_SOURCE]) for key, row in batch.activities.items() if key not in new)
-        days = {batch.activities[each][_DAY] for each in new}.union(gone) - {activities.UNKNOWN_DAY}
+    async def _write(self, tx: Transaction, org_id: str, rows: _Rows) -> Taken:
+        new = await activities.insert(tx, rows.messages)
+        gone = await activities.delete(tx, rows.deletions)
+        days = {row[_DAY] for row in rows.messages if row[_KEY] in new}.union(gone.values())
+        days.discard(activities.UNKNOWN_DAY)
+        known = _known(rows, new)
         await activities.add_duplicates(tx, org_id, known)
         # An answer that explains a day tells of duplicates as well.
         await activities.mark(tx, org_id, days.union(day for day, _ in known), self._writer)
-        again = len(batch.deletions) - len(gone) + len(batch.deleted_again)
-        return Taken(len(new) + len(gone), known.total() + again, days)
+        # A message that is only told with its deletion is one record with it.
+        accepted = len(new - rows.retold) + len(gone.keys() | (new & rows.retold))
+        return Taken(accepted, rows.records - accepted, len(new), len(gone), days)
 
 
-def _names(records: Sequence[Activity | Deletion]) -> Mapping[str, Names]:
+def _known(rows: _Rows, new: set[bytes]) -> Counter[tuple[int, int]]:
+    """What came again, by (day, source)."""
+    known = rows.repeated.copy()
+    if len(new) < len(rows.messages):
+        again = (row for row in rows.messages if row[_KEY] not in new and row[_KEY] not in rows.retold)
+        known.update((row[_DAY], row[_SOURCE]) for row in again)
+    return known
+
+
+def _named(keyed: Keyed) -> dict[str, Names]:
     """The people and spaces that the records name, by source."""
     named: defaultdict[str, Names] = defaultdict(lambda: Names(set(), set()))
-    for record in records:
-        names = named[record.source]
-        if isinstance(record, Activity):
-            names.spaces.add(record.space)
-            names.people.add(record.person)
+    for facts in _all_facts(keyed):
+        named[facts.source].people.update(facts.people)
+        named[facts.source].spaces.update(facts.spaces)
     return named
 
 
-def _rows(org_id: str, records: Sequence[Activity | Deletion], books: Mapping[str, Book]) -> _Batch:
-    """KeyError where a source, a person or a space is not in the books."""
-    batch = _Batch({}, {}, [], [])
-    for source in dict.fromkeys([record.source for record in records]):
-        some = [record for record in records if record.source == source]
-        _add_activities(batch, org_id, [each for each in some if isinstance(each, Activity)], books[source])
-        _add_deletions(batch, org_id, [each for each in some if isinstance(each, Deletion)], books[source])
-    return batch
+def _all_facts(keyed: Keyed) -> Iterator[Facts]:
+    yield from keyed.facts
+    for marks in keyed.marks:
+        yield marks.sent
 
 
-def _add_activities(batch: _Batch, org_id: str, some: list[Activity], book: Book) -> None:
-    number, people, spaces = book.number, book.people, book.spaces
-    keys = book.pseudonyms.messages([each.message_id for each in some])
-    for key, a in zip(keys, some, strict=True):
-        at, day = a.at, a.at // DAY
-        if key in batch.activities:
-            batch.repeated.append((day, number))
-            continue
-        who, where, files = (
-            people[a.person],
-            spaces[a.space],
-            (a.files, a.file_bytes, a.files_of_unknown_size),
-        )
-        batch.activities[key] = (org_id, key, day, number, at, who, where, traits(a), *files)
+def _rows(org_id: str, keyed: Keyed, books: Mapping[str, Book]) -> _Rows:
+    """In the order of keys: so two who write the same ones wait for each other, and never in a circle."""
+    rows = _Rows([], [], set(), Counter(), keyed.count)
+    for facts in keyed.facts:
+        book = books[facts.source]
+        rows.messages.extend(_messages(org_id, facts, book))
+        rows.repeated.update({(day, book.number): count for day, count in facts.repeated.items()})
+    for marks in keyed.marks:
+        book = books[marks.source]
+        rows.deletions.extend(zip(repeat(org_id), marks.keys, repeat(book.number), marks.times))
+        if marks.sent.keys:
+            told = {row[_KEY] for row in rows.messages}
+            sent = [row for row in _messages(org_id, marks.sent, book) if row[_KEY] not in told]
+            rows.messages.extend(sent)
+            rows.retold.update(row[_KEY] for row in sent)
+    rows.messages.sort(key=itemgetter(_KEY))
+    rows.deletions.sort(key=itemgetter(_KEY))
+    return rows
 
 
-def _add_deletions(batch: _Batch, org_id: str, some: list[Deletion], book: Book) -> None:
-    keys = book.pseudonyms.messages([each.message_id for each in some])
-    for key, each in zip(keys, some, strict=True):
-        if key in batch.deletions:
-            batch.deleted_again.append(key)
-        batch.deletions[key] = org_id, key, book.number, each.at or 0
+def _messages(org_id: str, facts: Facts, book: Book) -> Iterator[Row]:
+    days = [at // DAY for at in facts.times]
+    people = map(book.people.__getitem__, facts.people)
+    spaces = map(book.spaces.__getitem__, facts.spaces)
+    files = facts.files, facts.file_bytes, facts.files_of_unknown_size
+    begin = repeat(org_id), facts.keys, days, repeat(book.number), facts.times
+    return zip(*begin, people, spaces, facts.traits, *files, strict=False)

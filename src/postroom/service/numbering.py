@@ -3,6 +3,7 @@
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from postroom.domain.errors import Invalid, NotFound
@@ -33,7 +34,6 @@ class Book(NamedTuple):
     """
 
     number: int
-    pseudonyms: Pseudonyms
     people: dict[str, int | None]
     spaces: dict[str, int]
 
@@ -60,12 +60,17 @@ class Numbering:
         self._random_bytes = random_bytes
         self._books: defaultdict[str, dict[str, Book]] = defaultdict(dict)
 
-    def known(self, org_id: str) -> Mapping[str, Book]:
-        """The books of the organization's sources that are in memory."""
-        return self._books[org_id]
+    async def secret(self, org_id: str) -> bytes:
+        """What the keys of an organization's records, people and spaces are made with; it never changes.
+
+        Raises:
+            NotFound: there is no such organization.
+            Unavailable: the database does not take it now.
+        """
+        return await self._database.transaction(lambda tx: self._secret(tx, org_id))
 
     async def books(self, org_id: str, named: Mapping[str, Names]) -> Mapping[str, Book]:
-        """The books of sources, which know all the people and spaces that are named.
+        """The books of sources, which know all the people and spaces that are named, until others are asked.
 
         Raises:
             Invalid: the organization would get too many sources.
@@ -75,17 +80,13 @@ class Numbering:
         if sum(map(len, self._books.values())) > MOST_BOOKS:
             self._books.clear()
         books = self._books[org_id]
-        missing = {
-            source: names
-            for source, names in named.items()
-            if source not in books or not books[source].knows(names)
-        }
-        found = await self._database.transaction(lambda tx: self._number(tx, org_id, missing))
-        for source, book in found.items():
-            if source in books:
-                books[source].learn(book)
-            else:
-                books[source] = book
+        while missing := _missing(books, named):  # others may make it forget meanwhile
+            found = await self._database.transaction(partial(self._number, org_id=org_id, named=missing))
+            for source, book in found.items():
+                if source in books:
+                    books[source].learn(book)
+                else:
+                    books[source] = book
         return books
 
     async def _number(self, tx: Transaction, org_id: str, named: Mapping[str, Names]) -> dict[str, Book]:
@@ -102,9 +103,7 @@ class Numbering:
                 await _numbered(tx, org_id, _SPACES, spaces, numbers.spaces),
             )
             numbers = Numbers(found[0].next, found[1].next)
-            books[source] = Book(
-                sources[source], pseudonyms, {"": None, **found[0].numbers}, found[1].numbers
-            )
+            books[source] = Book(sources[source], {"": None, **found[0].numbers}, found[1].numbers)
         await activities.set_numbers(tx, org_id, numbers)
         return books
 
@@ -116,6 +115,15 @@ class Numbering:
         if secret is None:
             raise NotFound(f"there is no organization {org_id}")
         return secret
+
+
+def _missing(books: Mapping[str, Book], named: Mapping[str, Names]) -> dict[str, Names]:
+    """What is named and not in the books."""
+    return {
+        source: names
+        for source, names in named.items()
+        if source not in books or not books[source].knows(names)
+    }
 
 
 class _Sort(NamedTuple):

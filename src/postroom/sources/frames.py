@@ -1,8 +1,8 @@
 """What the process that reads an export and the one that takes it in tell each other.
 
-Reading begins with a Job on standard input. The answer comes on standard output, in frames: 4 bytes of
-length, and so many bytes of MessagePack. The first one is Opened or Refusal, then come batches, the last one
-is empty.
+All in frames: 4 bytes of length, and so many bytes of MessagePack. A Job comes on standard input, and the
+answer on standard output is Opened or Refusal. Then comes a Start, and the answer is batches, of which the
+last one is empty.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from postroom.domain.activity import Activity, Damaged, Deletion
+from postroom.domain.activity import Damaged
+from postroom.domain.facts import Keyed
 
 _LENGTH = 4  # bytes
 
@@ -65,17 +66,25 @@ class Counted(msgspec.Struct, array_like=True):
     read: int = 0
 
 
-class Batch(NamedTuple):
-    """Records that are taken in together, apart by sort; what of the export is damaged; what is counted."""
+class Start(msgspec.Struct, frozen=True, array_like=True):
+    """The organization's secret, and how many activities and deletions were taken in before: not again."""
 
-    activities: list[Activity]
-    deletions: list[Deletion]
+    secret: bytes
+    activities: int
+    deletions: int
+
+
+class Batch(NamedTuple):
+    """Records that are taken in together; what of the export is damaged; what is counted by now."""
+
+    keyed: Keyed
     damaged: list[Damaged]
     counted: Counted
 
 
 decode_job = msgspec.msgpack.Decoder(Job).decode
 decode_first: Callable[[bytes], Opened | Refusal] = msgspec.msgpack.Decoder(Opened | Refusal).decode
+decode_start = msgspec.msgpack.Decoder(Start).decode
 decode_batch = msgspec.msgpack.Decoder(Batch).decode
 encode = msgspec.msgpack.Encoder().encode
 

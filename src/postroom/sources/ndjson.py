@@ -9,7 +9,7 @@ Required: `message_id` (unique within its source), `at` (ms since the epoch, UTC
 `recording`, `by_bot`, `system`. Unknown fields are an error, and nothing is converted: "1" is no number.
 
 `{"deleted": true, "message_id": "m-1", "at": 1700000009000}` marks a message as deleted; `at`, when it was,
-and `source` may be left out.
+and `source` may be left out. With all that is required it also tells the message, which was sent at `at`.
 """
 
 import re
@@ -143,11 +143,13 @@ def _told(line: _Line | _Deletion | Fault, number: int, source: str) -> Activity
         return Rejected(number, line.detail)
     if line.source is not None and (complaint := _complaint_of(line.source)):
         return Rejected(number, complaint)
-    if isinstance(line, _Line) and not line.deleted:
-        if line.file_bytes or line.files_of_unknown_size:
-            return _with_files(line, number, source)
-        return _activity(line, source)
-    return Deletion(line.source or source, line.message_id, line.at)
+    if isinstance(line, _Deletion):
+        return Deletion(line.source or source, line.message_id, line.at)
+    with_sizes = line.file_bytes or line.files_of_unknown_size
+    told = _with_files(line, number, source) if with_sizes else _activity(line, source)
+    if line.deleted and isinstance(told, Activity):
+        return Deletion(told.source, told.message_id, sent=told)
+    return told
 
 
 @lru_cache(MOST_NAMES)

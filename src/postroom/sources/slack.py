@@ -193,10 +193,10 @@ def _deleted(source: str, space: Space, message: Message) -> Converted:
     gone = message.deleted_ts or (before.ts if before else None)
     if gone is None:
         return Skipped("deletion of an unknown message")
-    deletion = Deletion(source, message_id(space.id, gone), from_decimal(message.ts))
-    if before is None or before.ts != gone or before.subtype not in _SENT or not before.user:
-        return deletion
-    return _sent(source, space, before), deletion
+    sent = None
+    if before is not None and before.ts == gone and before.subtype in _SENT and before.user:
+        sent = _sent(source, space, before)
+    return Deletion(source, message_id(space.id, gone), from_decimal(message.ts), sent)
 
 
 def _media(shown_as: str | None) -> str | None:

@@ -77,13 +77,13 @@ async def insert(tx: Transaction, rows: list[Row]) -> set[bytes]:
     return {new for (new,) in await tx.fetch_many("insert_activity", rows)}
 
 
-async def delete(tx: Transaction, rows: list[Row]) -> list[int]:
-    """Mark as deleted what was not, in the order of ids; answers the days on which that was sent.
+async def delete(tx: Transaction, rows: list[Row]) -> dict[bytes, int]:
+    """Mark as deleted what was not, in the order of ids; answers the days on which that was sent, by id.
 
     A row has the organization's id, the id, the source, and the time, ms, or 0. What is not known yet is kept
     for later, and its day is UNKNOWN_DAY.
     """
-    return [day for (day,) in await tx.fetch_many("delete_activity", rows)]
+    return dict(await tx.fetch_many("delete_activity", rows))
 
 
 async def add_duplicates(tx: Transaction, org_id: str, counts: dict[tuple[int, int], int]) -> None:

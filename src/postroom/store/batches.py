@@ -96,7 +96,8 @@ def repeated(sql: str, rows: int) -> str:
 def plain_insert(sql: str) -> tuple[str, tuple[int, ...]] | None:
     """An INSERT that says what to do in conflicts, without that, and which of its parameters it answers.
 
-    None for one that answers nothing, or something else than what it is given.
+    SQLite then ends it at the first row in conflict, and keeps those before. None for one that answers
+    nothing, or something else than what it is given.
     """
     found = _ANSWERED.fullmatch(sql)
     if found is None:
@@ -104,7 +105,7 @@ def plain_insert(sql: str) -> tuple[str, tuple[int, ...]] | None:
     columns, given = (re.split(r",\s*", found[part].strip()) for part in ("columns", "given"))
     values = dict(zip(columns, given, strict=True))
     places = [_PLACE.fullmatch(values.get(column, "")) for column in re.split(r",\s*", found["answered"])]
-    plain = sql[: found.end("given") + 1]
+    plain = sql[: found.end("given") + 1].replace("INSERT", "INSERT OR FAIL", 1)
     return (plain, tuple(int(place[1]) - 1 for place in places if place)) if all(places) else None
 
 

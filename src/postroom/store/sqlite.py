@@ -132,19 +132,19 @@ class SqliteTransaction:
         found: list[Row] = []
         for start in range(0, len(rows), TOGETHER):
             some = rows[start : start + TOGETHER]
-            if len(some) == TOGETHER and self._all_new(plain, some):
-                found += [tuple([row[place] for place in answered]) for row in some]
-            else:
-                found += cast(list[Row], list(self._connection.executemany(self._sql[query], some)))
+            new = self._new(plain, some) if len(some) == TOGETHER else 0
+            found += zip(*[[row[place] for row in some[:new]] for place in answered], strict=True)
+            if new < len(some):
+                found += cast(list[Row], list(self._connection.executemany(self._sql[query], some[new:])))
         return found
 
-    def _all_new(self, plain: str, rows: list[Row]) -> bool:
-        """Insert TOGETHER rows, or none where one is in conflict."""
+    def _new(self, plain: str, rows: list[Row]) -> int:
+        """Insert TOGETHER rows up to the first one in conflict; answers how many."""
         try:
             self._connection.execute(repeated(plain, TOGETHER), tuple(chain.from_iterable(rows)))
         except apsw.ConstraintError:
-            return False
-        return True
+            return self._connection.changes()
+        return len(rows)
 
 
 class SqliteDatabase:

@@ -42,12 +42,12 @@ ON CONFLICT (org_id, id) DO UPDATE SET
 WHERE activities.day < 0
 RETURNING id;
 
--- delete_activity: the day on which it was sent, or -1 where that is not known yet; no row where it was deleted before
+-- delete_activity: its id, and the day on which it was sent, or -1 where that is not known yet; no row where it was deleted before
 INSERT INTO activities (
     org_id, id, day, source, at, space, traits, files, file_bytes, files_of_unknown_size, deleted_at
 ) VALUES ($1, $2, -1, $3, 0, 0, 0, 0, 0, 0, $4)
 ON CONFLICT (org_id, id) DO UPDATE SET deleted_at = excluded.deleted_at WHERE activities.deleted_at IS NULL
-RETURNING day;
+RETURNING id, day;
 
 -- add_duplicates: what was taken in again
 INSERT INTO activity_duplicates (org_id, day, source, count) VALUES ($1, $2, $3, $4)
