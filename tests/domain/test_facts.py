@@ -39,7 +39,12 @@ def row(each: Activity, number: int) -> tuple[Any, ...]:
 def test_by_source_and_key() -> None:
     """Each source's messages and deletions, in the order of their keys."""
     numbers = range(20)
-    records = [*map(sent, numbers), sent(3, "zulip"), Deletion("zulip", "m7"), Deletion("zulip", "m5", AT)]
+    records: list[Activity | Deletion] = [
+        *map(sent, numbers),
+        sent(3, "zulip"),
+        Deletion("zulip", "m7"),
+        Deletion("zulip", "m5", AT),
+    ]
     keyed = Keyring(SECRET).keyed(records)
     slack, zulip = keyed.facts
     (marks,) = keyed.marks
