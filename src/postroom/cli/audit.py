@@ -1,5 +1,7 @@
 """`postroom audit`."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from postroom.cli.command import Command, commands
@@ -8,7 +10,18 @@ from postroom.cli.options import Json
 from postroom.cli.output import on_terminal, say, show_json, show_table
 from postroom.cli.place import Place, with_place
 
+if TYPE_CHECKING:  # loading it takes longer than most commands run
+    from postroom.service.audit import Difference
+
 app = commands()
+
+
+COLUMNS = "Organization", "Listener or day", "Counter", "Counted", "Facts"
+
+
+def cells(each: "Difference") -> tuple[object, ...]:
+    """A difference as a row."""
+    return each.organization, each.listener or each.day, each.counter, each.counted, each.facts
 
 
 @app.command("audit", cls=Command)
@@ -19,8 +32,7 @@ def audit(*, place: Place, as_json: Json = False) -> None:
     if as_json:
         show_json({"ok": not found, "differences": found})
     elif found:
-        rows = [(each.organization, each.listener, each.counter, each.counted, each.facts) for each in found]
-        show_table(("Organization", "Listener", "Counter", "Counted", "Facts"), rows, "")
+        show_table(COLUMNS, [cells(each) for each in found], "")
     elif on_terminal():
         say("Every count is what the facts give.")
     if found:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from postroom.cli.audit import COLUMNS, cells
 from postroom.cli.command import Command, commands
 from postroom.cli.failures import Refused
 from postroom.cli.options import Json
@@ -84,12 +85,7 @@ def _show(found: "Verification") -> None:
         show_table(("Table", "Rows in source", "Rows in target"), rows, "")
     differences = [("source", each) for each in found.source] + [("target", each) for each in found.target]
     if differences:
-        headings = ("Database", "Organization", "Listener", "Counter", "Counted", "Facts")
-        show_table(
-            headings,
-            [(side, d.organization, d.listener, d.counter, d.counted, d.facts) for side, d in differences],
-            "",
-        )
+        show_table(("Database", *COLUMNS), [(side, *cells(each)) for side, each in differences], "")
     if found.good and on_terminal():
         say("Every row is there, and every count is what the facts give.")
 

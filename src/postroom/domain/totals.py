@@ -81,6 +81,10 @@ class Cell(NamedTuple):
     directs: bytes
 
 
+BITMAPS = ("people", "groups", "directs")
+"""The fields of a cell that are bitmaps."""
+
+
 def added(counts: Iterable[Counts]) -> Counts:
     """The sums."""
     some = list(counts)

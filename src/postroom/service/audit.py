@@ -5,25 +5,29 @@ from functools import partial
 import msgspec
 
 from postroom.domain.clock import DAY, Clock
+from postroom.domain.day import day_of, iso
 from postroom.domain.listener import Counts
+from postroom.domain.totals import BITMAPS, Cell, added, united
 from postroom.domain.usage import NAMES, NOTHING, plus
-from postroom.store import deliveries, listeners, processes, usage
+from postroom.service.folding import folded
+from postroom.store import days, deliveries, listeners, processes, usage
 from postroom.store import organizations as organizations_store
 from postroom.store.database import Database, Reader
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A count that is not what counting the facts gives."""
+    """A count that is not what counting the facts gives; of a listener, or of a past day, or of neither."""
 
     organization: str
     listener: str | None
     counter: str
     counted: int
     facts: int
+    day: str | None = None
 
 
 class Audit:
-    """Holds a listener's counts against its deliveries, and the counters against the usage events."""
+    """Holds listeners' counts against deliveries, counters against usage events, days against activity."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -40,7 +44,12 @@ class Audit:
         return found
 
     async def _of(self, org_id: str, reader: Reader) -> list[Difference]:
-        return await _of_listeners(reader, org_id) + await _of_counters(reader, org_id, self._clock() - DAY)
+        now = self._clock()
+        return [
+            *await _of_listeners(reader, org_id),
+            *await _of_counters(reader, org_id, now - DAY),
+            *await _of_days(reader, org_id, day_of(now) - 1),
+        ]
 
 
 async def _of_listeners(reader: Reader, org_id: str) -> list[Difference]:
@@ -68,3 +77,34 @@ async def _of_counters(reader: Reader, org_id: str, edge: int) -> list[Differenc
         for name, counted, fact in zip(NAMES, totals, facts, strict=True)
         if counted != fact
     ]
+
+
+async def _of_days(reader: Reader, org_id: str, last: int) -> list[Difference]:
+    """The totals that are kept of days up to `last` are what their activity gives, unless they are dirty."""
+    dirty = {mark.day for mark in await days.dirty(reader, org_id, 0, last)}
+    found: list[Difference] = []
+    for day in await days.every(reader, org_id):
+        if day <= last and day not in dirty:
+            kept, facts = await days.cells(reader, org_id, day, day), await folded(reader, org_id, day)
+            found += _of_day(org_id, day, kept, sorted(facts))
+    return found
+
+
+def _of_day(org_id: str, day: int, kept: list[Cell], facts: list[Cell]) -> list[Difference]:
+    """Numbers of all parts together; who is behind them may differ where the numbers do not."""
+    if _sets(kept) == _sets(facts):
+        return []
+    counted, fact = _numbers(kept), _numbers(facts)
+    names = [name for name in counted if counted[name] != fact[name]] or [*BITMAPS]
+    return [Difference(org_id, None, name, counted[name], fact[name], iso(day)) for name in names]
+
+
+def _sets(cells: list[Cell]) -> list[tuple[object, ...]]:
+    """The same, where bitmaps are equal whenever what is in them is."""
+    return [(*cell[:-3], *(united([bitmap]) for bitmap in cell[-3:])) for cell in cells]
+
+
+def _numbers(cells: list[Cell]) -> dict[str, int]:
+    """The counts of all parts of a day, and how many people and spaces are in any of them."""
+    sizes = {name: len(united(getattr(cell, name) for cell in cells)) for name in BITMAPS}
+    return added(cell.counts for cell in cells)._asdict() | sizes

@@ -101,7 +101,7 @@ class Folding:
 async def _computed(reader: Reader, org_id: str, some: list[int]) -> _Folded:
     marks = await days.dirty(reader, org_id, some[0], some[-1])
     ((revision, *_), *_) = await days.stamp(reader, org_id, some[0])
-    cells = [cell for day in some for cell in await _folded(reader, org_id, day)]
+    cells = [cell for day in some for cell in await folded(reader, org_id, day)]
     return _Folded(revision, [mark for mark in marks if mark.day in some], cells)
 
 
@@ -110,12 +110,12 @@ async def _read(reader: Reader, org_id: str, first: int, last: int) -> Days:
     dirty = {mark.day for mark in await days.dirty(reader, org_id, first, last)}
     cells = [cell for cell in await days.cells(reader, org_id, first, last) if cell.day not in dirty]
     for day in dirty:  # became so after they were folded, or others folded at that moment
-        cells += await _folded(reader, org_id, day)
+        cells += await folded(reader, org_id, day)
     names = {number: name for name, number in (await activities.sources(reader, org_id)).items()}
     return Days(stamp, sorted(cells), names, await days.duplicates(reader, org_id, first, last))
 
 
-async def _folded(reader: Reader, org_id: str, day: int) -> list[Cell]:
+async def folded(reader: Reader, org_id: str, day: int) -> list[Cell]:
     """What the facts of a day come to."""
     facts = await days.facts(reader, org_id, day)
     people, spaces = _numbers(facts.people), _numbers(facts.spaces)

@@ -83,6 +83,11 @@ async def cells(reader: Reader, org_id: str, first: int, last: int) -> list[Cell
     ]
 
 
+async def every(reader: Reader, org_id: str) -> list[int]:
+    """Days with activity, or with totals; reads all activity."""
+    return sorted(day for (day,) in await reader.fetch("list_days", org_id))
+
+
 async def duplicates(reader: Reader, org_id: str, first: int, last: int) -> dict[tuple[int, int], int]:
     """What was taken in again, counted by (day, source)."""
     rows = await reader.fetch("list_duplicates", org_id, first, last)
