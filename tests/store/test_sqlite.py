@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 
 from postroom.domain.errors import StoreError, Unavailable
 from postroom.store.checkpoints import CHECKPOINT_PAGES
-from postroom.store.database import Transaction
+from postroom.store.database import Reader, Transaction
 from postroom.store.sqlite import SqliteDatabase, connect, translated
+from tests.acceptance.house import DEADLINE
 from tests.support.home import SqliteHome
 from tests.support.hub import beside, rows, unique
 
@@ -41,7 +43,7 @@ async def write(database: SqliteDatabase, name: str) -> None:
     await database.transaction(body)
 
 
-async def names(database: SqliteDatabase) -> list[str]:
+async def names(database: Reader) -> list[str]:
     """The organizations that are there."""
     return [row[1] for row in await database.fetch("list_organizations")]
 
@@ -158,6 +160,25 @@ async def test_a_read_beside_a_long_read_sees_the_newest(sqlite_home: SqliteHome
             await write(database, "1")
             assert await names(database) == ["1"]
             other.execute("COMMIT")
+
+
+async def test_a_long_read_of_this_process_holds_up_no_other(sqlite_home: SqliteHome) -> None:
+    """While one snapshot is still being read, others are, and single queries."""
+    enough = threading.Event()
+
+    async def read(reader: Reader) -> list[str]:
+        found = await names(reader)
+        assert enough.wait(DEADLINE)
+        return found
+
+    async with opened(sqlite_home) as database:
+        await write(database, "1")
+        slow = asyncio.create_task(database.snapshot(read))
+        await write(database, "2")
+        assert await database.snapshot(names) == await names(database.apart) == ["1", "2"]
+        assert not slow.done()
+        enough.set()
+        assert set(await slow) <= {"1", "2"}
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ BEGIN to COMMIT without anything else of this process in between.
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import apsw
 
@@ -25,6 +26,8 @@ from postroom.store.database import NotMet, Reader, Row, T, Transaction, Value
 
 BUSY_WAIT = 2.0
 _BUSY_PAUSE = 0.005
+READERS = 3
+"""Threads for reads that may take long."""
 TOGETHER = 100
 """Rows in one INSERT; apsw keeps no statement for later whose text is longer than 16 KiB."""
 _SETTINGS = (
@@ -148,7 +151,7 @@ class SqliteTransaction:
 
 
 class SqliteDatabase:
-    """One SQLite file, already migrated: a connection that reads and writes, one beside it for long reads."""
+    """One SQLite file, already migrated: a connection that reads and writes, and some for long reads."""
 
     channel = None
 
@@ -180,7 +183,7 @@ class SqliteDatabase:
         return result
 
     async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
-        """Run `body` between BEGIN and ROLLBACK, in the thread that reads."""
+        """Run `body` between BEGIN and ROLLBACK, in a thread that reads."""
         return await self.apart.snapshot(body)
 
     async def version(self) -> int:
@@ -223,40 +226,55 @@ class SqliteDatabase:
             self._connection.execute("ROLLBACK")
 
 
+class _Own(NamedTuple):
+    connection: apsw.Connection
+    inside: SqliteTransaction
+
+
 class _Apart:
-    """Reads in a thread, on a connection of its own."""
+    """Reads in threads, each on a connection of its own, so that a long read holds up few others."""
 
     def __init__(self, path: Path, sql: dict[str, str]) -> None:
-        self._connection = connect(path, read_only=True)
+        self._path = path
         self._sql = sql
-        self._inside = SqliteTransaction(self._connection, sql)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="postroom-read")
+        self._own: dict[int, _Own] = {}  # by thread
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="postroom-read")
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch, query, params)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, query, params)
 
     async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
         """Run `body` on one state."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._on_one_state, body)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._on_one_state, body)
 
     def close(self) -> None:
-        """Wait for the query that is under way."""
-        self._thread.shutdown()
-        self._connection.close()
+        """Wait for the queries that are under way."""
+        self._threads.shutdown()
+        for connection, _ in self._own.values():
+            connection.close()
+
+    def _of_this_thread(self) -> "_Own":
+        thread = threading.get_ident()
+        if thread not in self._own:
+            connection = connect(self._path, read_only=True)
+            self._own[thread] = _Own(connection, SqliteTransaction(connection, self._sql))
+        return self._own[thread]
 
     def _fetch(self, query: str, params: tuple[Value, ...]) -> list[Row]:
         with translated():
-            return cast(list[Row], list(self._connection.execute(self._sql[query], params)))
+            connection, _ = self._of_this_thread()
+            return cast(list[Row], list(connection.execute(self._sql[query], params)))
 
     def _on_one_state(self, body: Callable[[Reader], Awaitable[T]]) -> T:
         with translated():
-            self._connection.execute("BEGIN")
+            connection, inside = self._of_this_thread()
+            connection.execute("BEGIN")
             try:
-                return _completed(body(self._inside))
+                return _completed(body(inside))
             finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
 
 def _completed(body: Awaitable[T]) -> T:
