@@ -234,6 +234,29 @@ def test_a_form_of_mattermost() -> None:
     assert by_form == only(in_mattermost(post | {"timestamp": AT // 1000}, form=True))
 
 
+@pytest.mark.parametrize("told", [AT, str(AT)])
+def test_milliseconds_of_mattermost(told: int | str) -> None:
+    """As servers send them, or the same in a string: the id is that of an export."""
+    sent = only(in_mattermost(mattermost_post("ann", "hello") | {"timestamp": told}))
+    space = mattermost_export.channel("t", "town-square")
+    assert (sent.at, sent.message_id) == (AT, mattermost_export.message_id(space, "ann", AT, "hello"))
+
+
+@pytest.mark.parametrize("told", [AT // 1000, str(AT // 1000)])
+def test_seconds_of_mattermost(told: int | str) -> None:
+    """As its documentation shows them in JSON: the post is known by its own id, as from a form."""
+    post = mattermost_post("ann", "hello")
+    by_form = only(in_mattermost(post | {"timestamp": AT // 1000}, form=True))
+    assert only(in_mattermost(post | {"timestamp": told})) == by_form
+    assert by_form.at == AT
+
+
+@pytest.mark.parametrize("told", ["", "now", "-5", "1.5", "٣", "9" * 5000, 5, 10**30, None, True])
+def test_no_time_of_mattermost(told: Any) -> None:
+    """What tells no time between 1990 and 2100 cannot be read."""
+    assert in_mattermost(mattermost_post("ann", "hello") | {"timestamp": told}) == Heard(rejected=1)
+
+
 def test_the_token_in_a_form() -> None:
     """It is checked there as well."""
     post = mattermost_post("ann", "hello", AT // 1000)

@@ -3,7 +3,8 @@
 * The webhook's token is in the body, which is JSON or a form, as the webhook is set.
 * Mattermost calls for posts in public channels only, so each is in a group.
 * A bulk export has no ids, so a message's id here is made as there: of the names of team, channel and user,
-  of time and text. A form tells the time in seconds only. Its messages therefore have another id, made of the
+  of time and text. Servers tell the time in ms in JSON and in seconds in a form; Mattermost's documentation
+  shows it in seconds, as a string, in both. Where it is in seconds, messages have another id, made of the
   post's, and an export tells of them once more.
 * Files have ids only: their sizes and kinds are unknown.
 
@@ -14,7 +15,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from postroom.domain.activity import Activity, Client, Id, digest
+from postroom.domain.activity import EARLIEST, Activity, Client, Id, digest
 from postroom.sources import mattermost
 from postroom.sources.live.request import REJECTED, Heard, Request, decoded, heard, same
 from postroom.sources.media import Counted, Files
@@ -22,6 +23,7 @@ from postroom.sources.times import from_ms, from_seconds
 from postroom.sources.trouble import Unfit
 
 _MOST_FIELDS = 100
+_MOST_DIGITS = 15
 
 
 class _Token(msgspec.Struct):
@@ -33,7 +35,7 @@ class _Post(msgspec.Struct):
     channel_name: Id
     user_name: Id
     post_id: Id
-    timestamp: int
+    timestamp: int | str
     text: str = ""
     file_ids: str = ""
 
@@ -51,7 +53,7 @@ def verified(secret: str, request: Request) -> bool:
 def read(source: str, request: Request) -> Heard:
     """What the post says."""
     post = decoded(_post_of_form if request.is_form else _POST, request.body)
-    return REJECTED if post is None else heard(lambda: _sent(source, post, in_seconds=request.is_form))
+    return REJECTED if post is None else heard(lambda: _sent(source, post))
 
 
 def _token_of_form(body: bytes) -> _Token:
@@ -59,7 +61,7 @@ def _token_of_form(body: bytes) -> _Token:
 
 
 def _post_of_form(body: bytes) -> _Post:
-    return msgspec.convert(_form(body), _Post, strict=False)
+    return msgspec.convert(_form(body), _Post)
 
 
 def _form(body: bytes) -> dict[str, str]:
@@ -69,15 +71,24 @@ def _form(body: bytes) -> dict[str, str]:
         raise Unfit("is no form") from error
 
 
-def _sent(source: str, post: _Post, *, in_seconds: bool) -> Activity:
+def _sent(source: str, post: _Post) -> Activity:
     space = mattermost.channel(post.team_domain, post.channel_name)
-    if in_seconds:
-        at, new = from_seconds(post.timestamp), digest("post", post.post_id)
+    told = _number(post.timestamp)
+    if told < EARLIEST:
+        at, new = from_seconds(told), digest("post", post.post_id)
     else:
-        at = from_ms(post.timestamp)
+        at = from_ms(told)
         new = mattermost.message_id(space, post.user_name, at, post.text)
     person = mattermost.person(post.user_name)
     return Activity(source, new, at, person, space, False, Client.UNKNOWN, *_files(post.file_ids))
+
+
+def _number(timestamp: int | str) -> int:
+    if isinstance(timestamp, int):
+        return timestamp
+    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= _MOST_DIGITS):
+        raise Unfit("has a timestamp that is no number")
+    return int(timestamp)
 
 
 def _files(ids: str) -> Counted:
