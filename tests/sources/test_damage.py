@@ -1,5 +1,7 @@
 """Whatever is wrong with an export, its reader says so and goes on; nothing else is ever raised."""
 
+import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -132,6 +134,41 @@ def test_a_truncated_tar_tells_what_it_still_has(tmp_path: Path) -> None:
     found = records("zulip", path)
     assert [record.message_id for record in activities(found)] == ["101", "102"]
     assert [record.place for record in damaged(found)][-1] == "messages-000002.json: record 1"
+
+
+ORDER = ["realm.json", "attachment.json", "messages-000001.json", "messages-000002.json"]
+
+
+def cut(path: Path, keep: float) -> Path:
+    """A packed tar of Zulip's sample, larger than what is read at once, of which so much is kept."""
+    files = dict(SAMPLES["zulip"]())
+    rows = json.loads(files["messages-000002.json"])["zerver_message"]
+    many = [{**rows[0], "id": 1000 + at, "content": os.urandom(200).hex()} for at in range(3000)]
+    files["messages-000002.json"] = json.dumps({"zerver_message": many}).encode()
+    tarred(path, {name: files[name] for name in ORDER})
+    data = path.read_bytes()
+    path.write_bytes(data[: int(keep * len(data))])
+    return path
+
+
+def test_a_packed_tar_that_was_cut_short(tmp_path: Path) -> None:
+    """Nothing that can be unpacked is lost, and both the archive's damage and its place are told."""
+    found = records("zulip", cut(tmp_path / "a.tar.gz", 0.5))
+    second = [sent for sent in activities(found) if int(sent.message_id) >= 1000]
+    assert 1400 < len(second) < 1600
+    assert damaged(found) == [
+        Damaged("a.tar.gz", "ends too early; what comes after was left out"),
+        Damaged(
+            f"messages-000002.json: record {len(second) + 1}",
+            "ends too early; the rest of the list was left out",
+        ),
+    ]
+
+
+def test_a_packed_tar_without_what_it_needs(tmp_path: Path) -> None:
+    """Where it was cut off before any messages, the refusal says that it is damaged."""
+    with pytest.raises(Refused, match=r"It is damaged.*a\.tar\.gz ends too early.*realm\.json"):
+        records("zulip", cut(tmp_path / "a.tar.gz", 0.0005))
 
 
 def test_an_unreadable_zip_member_is_skipped(tmp_path: Path) -> None:

@@ -198,6 +198,47 @@ def test_places_of_damage(tmp_path: Path) -> None:
     assert damaged(records("ndjson", path)) == [Damaged("a.ndjson: line 2", "Expected `object`, got `int`")]
 
 
+def many(count: int) -> list[dict[str, Any]]:
+    """Activities whose lines do not pack to almost nothing."""
+    return [
+        samples.ndjson_activity(f"m{number}") | {"space": f"{number * 2654435761 % 2**32:x}"}
+        for number in range(count)
+    ]
+
+
+def test_a_gzip_that_ends_too_early(tmp_path: Path) -> None:
+    """All lines that can be unpacked are taken, however short it is; the damage is told with its place."""
+    for count in (50, 20_000):
+        packed = gzip.compress(lines(*many(count)))
+        path = folder(tmp_path / str(count), {"a.ndjson.gz": packed[: len(packed) // 2]}) / "a.ndjson.gz"
+        *found, last = records("ndjson", path)
+        assert count // 4 < len(found) < count
+        assert [sent.message_id for sent in activities(found)] == [f"m{at}" for at in range(len(found))]
+        place = f"ends too early after line {len(found)}"
+        assert last == Damaged("a.ndjson", f"{place}; the rest was left out")
+
+
+@pytest.mark.parametrize("form", [lambda rows: lines(*rows), lambda rows: lines(*rows)[:-1], text])
+@pytest.mark.parametrize(
+    ("end", "detail"), [(b"", "ends too early"), (b"x" * 8, "is damaged and cannot be unpacked any further")]
+)
+def test_a_gzip_without_its_end(form: Any, end: bytes, detail: str, tmp_path: Path) -> None:
+    """Where only the eight bytes behind the data are missing or wrong, nothing is lost, and that is told."""
+    packed = gzip.compress(form(many(3000)))[:-8] + end
+    *found, last = records("ndjson", folder(tmp_path, {"a.json.gz": packed}))
+    assert len(activities(found)) == len(found) == 3000
+    where = "" if form is text else " after line 3000"
+    assert last == Damaged("a.json", f"{detail}{where}; the rest was left out")
+
+
+def test_a_damaged_gzip_of_something_else(tmp_path: Path) -> None:
+    """It is refused, and the sentence says that it is damaged."""
+    for number, data in enumerate((b"hello " * 100, lines(*[{"id": 1}] * 10), b"")):
+        path = folder(tmp_path / str(number), {"a.ndjson.gz": gzip.compress(data)[:-9]})
+        with pytest.raises(Refused, match=r"It is damaged.*ends too early.*lines of JSON"):
+            records("ndjson", path)
+
+
 def test_what_is_not_our_format(tmp_path: Path) -> None:
     """Other JSON is refused."""
     for number, data in enumerate((b"", b"[]", b"{}", lines({"id": 1}))):

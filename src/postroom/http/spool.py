@@ -72,17 +72,18 @@ class Spool:
     def records(self, source: str) -> Iterator[Told]:
         """What was sent, in its order; `source` is that of lines that name none."""
         self._stream = self._opened()
-        number = 0
+        taken = 0
         try:
             for number, record in enumerate(numbered(self._read, source, by_line=self._by_line), 1):
                 if number > MOST_RECORDS:
                     yield TooLarge(f"there are more than {MOST_RECORDS} activities; {_HARMLESS}")
                     return
                 yield record
+                taken += not isinstance(record, Rejected)
         except Unreadable:
             pass  # told below, as it is where the reader stops by itself
         if self._trouble is not None:
-            yield type(self._trouble)(f"{self._trouble.detail} after {number} activities; {_HARMLESS}")
+            yield type(self._trouble)(f"{self._trouble.detail} after {taken} activities; {_HARMLESS}")
 
     def _opened(self) -> Stream:
         # What it unpacks to is bounded by itself, so it may be packed as small as it can.

@@ -21,6 +21,7 @@ import msgspec
 from postroom.domain.activity import Damaged
 from postroom.sources.streams import CHUNK, FAILURES, SMALL, Limits, Meter, Stream, Unzipped, attempt
 from postroom.sources.trouble import Refused, Unreadable
+from postroom.sources.up_to_damage import UpToDamage
 from postroom.sources.zip_directory import check_directory, right_name
 
 _TEXT = re.compile(r"(?i)\.(?:json|jsonl|ndjson)$|(?:^|/)events$")
@@ -196,14 +197,20 @@ class Tar(Archive):
         self._take(self._found(Unzipped(source, Meter(limits), limits) if packed else source, path.name))
 
     def _found(self, stream: Stream, name: str) -> Iterator[tuple[str, Member]]:
+        source = UpToDamage(stream.read)  # of what it reads at once, tarfile would lose what comes before
         try:
-            with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=CHUNK) as tar:
-                for info in tar:
-                    if info.isreg() and not info.issparse():
-                        yield info.name.removeprefix("./"), self._kept(tar, info)
-                    tar.members = []  # type: ignore[attr-defined]  # it would remember each for ever
-        except (Unreadable, *FAILURES):
-            self.damage.append(Damaged(name, "is damaged or cut off; what comes after was left out"))
+            yield from self._listed(cast(BinaryIO, source))
+        except FAILURES:
+            source.trouble = source.trouble or Unreadable("is damaged")
+        if source.trouble is not None:
+            self.damage.append(Damaged(name, f"{source.trouble}; what comes after was left out"))
+
+    def _listed(self, source: BinaryIO) -> Iterator[tuple[str, Member]]:
+        with tarfile.open(fileobj=source, mode="r|", bufsize=CHUNK) as tar:
+            for info in tar:
+                if info.isreg() and not info.issparse():
+                    yield info.name.removeprefix("./"), self._kept(tar, info)
+                tar.members = []  # type: ignore[attr-defined]  # it would remember each for ever
 
     def _kept(self, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
         offset = info.offset_data

@@ -79,13 +79,15 @@ class JsonStream:
     # Values
 
     def peek(self) -> bytes:
-        """The first byte of what comes; nothing at the end."""
+        """The first byte of what comes; nothing at the end. Malformed where that could not be read."""
         while True:
             found = _SPACE.match(self._buffer, self._at)
             self._at = found.end() if found else self._at
             if self._at < len(self._buffer):
                 return self._buffer[self._at : self._at + 1]
             if not self._fill():
+                if self._trouble:
+                    raise self._loss(self._trouble)
                 return b""
 
     def raw(self) -> bytes:

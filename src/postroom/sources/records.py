@@ -1,5 +1,6 @@
 """From a member's bytes to records: which outline its JSON has, decoding, and what to say of damage."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Collection, Iterator
 from typing import Generic, TypeVar
@@ -85,7 +86,10 @@ def _of_object(stream: JsonStream, keys: Collection[str]) -> Outline | None:
 
 def _samples(batches: Iterator[Batch[dict[str, msgspec.Raw]]]) -> tuple[frozenset[str], ...]:
     """The keys of the first records. Unreadable when all that were looked at are damaged."""
-    looked_at = list(itertools.islice((item for _, batch in batches for item in batch), 20))
+    looked_at: list[dict[str, msgspec.Raw] | Fault] = []
+    with contextlib.suppress(Unreadable):  # what comes before damage shows what it is
+        for item in itertools.islice((item for _, batch in batches for item in batch), 20):
+            looked_at.append(item)
     samples = tuple(frozenset(item) for item in looked_at if isinstance(item, dict))
     if looked_at and not samples:
         raise Unreadable("has no record that can be read")
@@ -112,12 +116,20 @@ def _records(
             yield from from_lines(member.read, form, convert, name)
             return
         stream = JsonStream(member.read)
-        if not found.key:
+        yield from _listed(stream, name, found, form, convert)
+        if not stream.lost:
+            stream.peek()  # what is packed may be damaged behind the list, too
+
+
+def _listed(
+    stream: JsonStream, name: str, found: Outline, form: Form[T], convert: Callable[[T], Converted]
+) -> Iterator[Record]:
+    if not found.key:
+        yield from from_list(stream, form, convert, name)
+        return
+    for key in stream.properties():
+        if key == found.key:
             yield from from_list(stream, form, convert, name)
-            return
-        for key in stream.properties():
-            if key == found.key:
-                yield from from_list(stream, form, convert, name)
 
 
 def from_list(
@@ -176,14 +188,17 @@ def in_list(stream: JsonStream, form: Form[T]) -> Iterator[Batch[T]]:
 def in_lines(read: Read, form: Form[T], longest: int = LONGEST) -> Iterator[Batch[T]]:
     """The records on the lines of a member; numbers are those of the lines, from 1 on."""
     number = 1
-    for block in blocks(read, longest):
-        if isinstance(block, Fault):
-            yield number, [block]
-            number += 1
-            continue
-        count = block.count(b"\n") + (not block.endswith(b"\n"))
-        yield from _in_block(block, count, number, form)
-        number += count
+    try:
+        for block in blocks(read, longest):
+            if isinstance(block, Fault):
+                yield number, [block]
+                number += 1
+                continue
+            count = block.count(b"\n") + (not block.endswith(b"\n"))
+            yield from _in_block(block, count, number, form)
+            number += count
+    except Unreadable as error:
+        raise Unreadable(f"{error} after line {number - 1}") from error
 
 
 def _in_block(block: bytes, count: int, number: int, form: Form[T]) -> Iterator[Batch[T]]:

@@ -51,8 +51,15 @@ PLATFORMS: dict[str, Platform] = {platform.NAME: platform for platform in _MODUL
 def read(platform: Platform, archive: Archive, source: str) -> Iterator[Record]:
     """The records of an export, and first what of the archive is damaged. Refused when it does not fit."""
     if not platform.fits(archive):
-        raise Refused(f"This is not what was expected: {platform.EXPECTED}")
+        raise Refused(f"{_complaint(archive)} is not what was expected: {platform.EXPECTED}")
     return _read(platform, archive, source)
+
+
+def _complaint(archive: Archive) -> str:
+    trouble = [f"{damage.place} {damage.detail}" for damage in archive.damage]
+    if archive.meter.trouble:
+        trouble.append(f"a file {archive.meter.trouble}")
+    return f"It is damaged, or cannot be read in part ({trouble[0]}), and the rest" if trouble else "This"
 
 
 def _read(platform: Platform, archive: Archive, source: str) -> Iterator[Record]:

@@ -1,7 +1,6 @@
 """Bytes of one member of an archive: unpacked as they are read, counted, and bounded."""
 
 import contextlib
-import gzip
 import lzma
 import struct
 import tarfile
@@ -11,6 +10,7 @@ from typing import BinaryIO, Self, cast
 
 import msgspec
 
+from postroom.sources.gunzip import Gunzip
 from postroom.sources.trouble import Unreadable
 
 FAILURES = (
@@ -33,10 +33,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Meter:
-    """What has been read of an archive so far, in bytes: as it is kept there, and unpacked."""
+    """What has been read of an archive so far, in bytes: as it is kept there, and unpacked.
+
+    `trouble` is why something of it could not be read.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.read = 0
+        self.trouble = ""
         self._unpacked = 0
         self._limits = limits
 
@@ -56,8 +60,15 @@ class Stream:
         self._meter = meter
         self._expected = expected
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         """At most `size` bytes; none at the end."""
+        try:
+            return self._some(size)
+        except Unreadable as error:
+            self._meter.trouble = str(error)
+            raise
+
+    def _some(self, size: int) -> bytes:
         data = attempt(self._raw, size)
         self.taken += len(data)
         self._meter.read += len(data)
@@ -82,23 +93,18 @@ class Unzipped(Stream):
     """What was packed with gzip, unpacked; also several such packings one after the other."""
 
     def __init__(self, packed: Stream, meter: Meter, limits: Limits) -> None:
-        super().__init__(cast(BinaryIO, gzip.GzipFile("", "rb", fileobj=cast(BinaryIO, packed))), meter)
+        super().__init__(cast(BinaryIO, packed), meter)
+        self._gunzip = Gunzip(packed.read)
         self._packed = packed
         self._ratio = limits.ratio
 
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes; none at the end."""
-        data = attempt(self._raw, size)
+    def _some(self, size: int) -> bytes:
+        data = self._gunzip.read(size)
         self.taken += len(data)
         self._meter.unpacked(len(data))
         if self.taken > max(SMALL, self._ratio * self._packed.taken):
             raise Unreadable(f"unpacks to more than {self._ratio} times its size")
         return data
-
-    def close(self) -> None:
-        """Give the member back."""
-        super().close()
-        self._packed.close()
 
 
 def attempt(raw: BinaryIO, size: int) -> bytes:
