@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postroom.domain.activity import Activity, Damaged, Deletion, Record, Skipped
+from postroom.sources.records import ENOUGH_LOOKED_AT, LOOKED_AT, MOST_LOOKED_AT
 from postroom.sources.trouble import Refused
-from tests.sources.exports import activities, damaged, folder, packed, records, tarred, zipped
-from tests.sources.samples import SAMPLES
+from tests.sources import samples
+from tests.sources.exports import activities, damaged, folder, packed, records, tarred, text, zipped
+from tests.sources.samples import AT, SAMPLES
 
 PLATFORMS = pytest.mark.parametrize("platform", SAMPLES)
 SIZES = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -113,6 +115,75 @@ def without(whole: list[Record], found: list[Record], lost: int) -> list[Record]
     """The records of the undamaged export, except so many as were lost where the first Damaged is."""
     at = next(at for at, record in enumerate(found) if isinstance(record, Damaged))
     return whole[:at] + whole[at + lost :]
+
+
+BEGINNINGS = {
+    "ndjson": samples.ndjson_activity("m1"),
+    "webex": samples.webex_message("m1", "group"),
+    "teams": samples.teams_message("1700000000000", "u1", {"ChatId": "19:a@thread.v2"}),
+    "matrix": samples.matrix_event("$1", "@ann:x", {"msgtype": "m.text", "body": "hello"}),
+    "rocketchat": samples.rocketchat_message("m1", "r", "u"),
+    "mattermost": {"type": "post", "post": {"team": "t", "channel": "c", "user": "ann", "create_at": AT}},
+}
+"""Of each platform whose exports may be lines, or a list, a message."""
+
+
+@pytest.mark.parametrize("platform", BEGINNINGS)
+def test_no_json_at_the_beginning(platform: str, tmp_path: Path) -> None:
+    """Lines that are bad only there are taken, and what is bad is told with its numbers."""
+    data = b"hello\n" * 25 + json.dumps(BEGINNINGS[platform]).encode()
+    check_damage(records(platform, folder(tmp_path, {"a.json": data})))
+
+
+@pytest.mark.parametrize(
+    "platform", sorted(BEGINNINGS.keys() - {"mattermost"})
+)  # which has lines of many types
+@pytest.mark.parametrize(("joint", "form"), [(b"\n", b"%b\n"), (b",\n", b"[\n%b\n]")])
+def test_no_messages_at_the_beginning(platform: str, joint: bytes, form: bytes, tmp_path: Path) -> None:
+    """So is JSON that is something else, on lines and in a list."""
+    data = form % joint.join([b'{"version": 1}'] * 25 + [json.dumps(BEGINNINGS[platform]).encode()])
+    check_damage(records(platform, folder(tmp_path, {"a.json": data})))
+
+
+def check_damage(found: list[Record]) -> None:
+    """The first 25 records are told as damaged, and one is there."""
+    assert len(activities(found)) == 1
+    assert [int(each.place.rpartition(" ")[2]) for each in damaged(found)] == list(range(1, 26))
+
+
+@pytest.mark.parametrize("platform", BEGINNINGS)
+def test_the_beginning_is_not_endless(platform: str, tmp_path: Path) -> None:
+    """What begins with so many records of something else is no export, whatever comes after."""
+    bad, good = b'{"version": 1}\n', json.dumps(BEGINNINGS[platform]).encode()
+    taken = folder(tmp_path / "taken", {"a.json": bad * (MOST_LOOKED_AT - 1) + good})
+    assert len(activities(records(platform, taken))) == 1
+    with pytest.raises(Refused):
+        records(platform, folder(tmp_path / "many", {"a.json": bad * MOST_LOOKED_AT + good}))
+    long = b'{"version": "' + b"1" * (ENOUGH_LOOKED_AT // 2) + b'"}\n'
+    with pytest.raises(Refused):
+        records(platform, folder(tmp_path / "long", {"a.json": long * LOOKED_AT + good}))
+
+
+@pytest.mark.parametrize(
+    ("platform", "lost"),
+    [("webex", "created"), ("teams", "CreatedDateTime"), ("matrix", "type"), ("rocketchat", "ts")],
+)
+def test_a_file_without_a_whole_message(platform: str, lost: str, tmp_path: Path) -> None:
+    """A file whose records all lack what a message must have is told beside others, not passed over."""
+    good = BEGINNINGS[platform]
+    bad = {key: value for key, value in good.items() if key != lost}
+    other = {"id": "x", "name": "something else"}
+    files = {"a.json": text([good]), "b.json": text([bad, bad]), "c.json": text([other])}
+    found = records(platform, folder(tmp_path, files))
+    assert len(activities(found)) == 1
+    assert damaged(found) == [Damaged("b.json", "has no record with all that a message must have; left out")]
+
+
+def test_a_file_of_mattermost_that_is_no_json(tmp_path: Path) -> None:
+    """It is told, unless it is one of the files in posts."""
+    files = dict(SAMPLES["mattermost"]())
+    found = records("mattermost", folder(tmp_path, {**files, "more.jsonl": b"\0" * 50, "data/x.json": b"\0"}))
+    assert [each.place for each in damaged(found)] == ["more.jsonl"]
 
 
 def test_the_rest_of_a_list_on_one_line_is_lost_and_that_is_said(tmp_path: Path) -> None:

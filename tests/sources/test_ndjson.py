@@ -233,7 +233,7 @@ def test_a_gzip_without_its_end(form: Any, end: bytes, detail: str, tmp_path: Pa
 
 def test_a_damaged_gzip_of_something_else(tmp_path: Path) -> None:
     """It is refused, and the sentence says that it is damaged."""
-    for number, data in enumerate((b"hello " * 100, lines(*[{"id": 1}] * 10), b"")):
+    for number, data in enumerate((b"hello " * 100, lines(*[{"id": 1}] * 100), b"")):
         path = folder(tmp_path / str(number), {"a.ndjson.gz": gzip.compress(data)[:-9]})
         with pytest.raises(Refused, match=r"It is damaged.*ends too early.*lines of JSON"):
             records("ndjson", path)

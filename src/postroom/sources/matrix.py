@@ -24,7 +24,7 @@ import msgspec
 from postroom.domain.activity import Activity, Client, Deletion, Id, Record, Skipped
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Counted, Files
-from postroom.sources.records import Converted, Form, outline, records, unreadable
+from postroom.sources.records import Converted, Form, outline, records, unreadable, without_messages
 from postroom.sources.times import from_ms
 
 NAME = "matrix"
@@ -128,6 +128,8 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
             yield unreadable(name)
         elif found.has(*_KEYS):
             yield from records(archive, name, found, _EVENT, partial(_event, source, rooms))
+        elif found.has("event_id"):
+            yield without_messages(name)
 
 
 def _look(rooms: Rooms, event: Event) -> Converted:

@@ -20,7 +20,7 @@ import msgspec
 from postroom.domain.activity import Activity, Client, Id, Record, digest
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Counted, Files
-from postroom.sources.records import Converted, Form, Outline, outline, records
+from postroom.sources.records import Converted, Form, Outline, outline, records, unreadable
 from postroom.sources.times import from_ms
 from postroom.sources.trouble import Unfit
 
@@ -93,19 +93,25 @@ def person(name: str) -> str:
 
 def fits(archive: Archive) -> bool:
     """Whether some file begins as a bulk export does."""
-    return any(_fits(archive, name) for name in archive.texts if not name.startswith("data/"))
+    return any(_has_posts(found) for _, found in _outlines(archive))
 
 
-def _fits(archive: Archive, name: str) -> bool:
-    found = outline(archive, name)
+def _outlines(archive: Archive) -> Iterator[tuple[str, Outline | None]]:
+    """Of each file that is not one of those in posts."""
+    return ((name, outline(archive, name)) for name in archive.texts if not name.startswith("data/"))
+
+
+def _has_posts(found: Outline | None) -> bool:
     return found is not None and found.by_line and any(found.has("type", kind) for kind in _KINDS)
 
 
 def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
     """The posts of all channels and conversations, each with its replies."""
     bots: set[str] = set()
-    for name in archive.texts:
-        if _fits(archive, name):
+    for name, found in _outlines(archive):
+        if found is None:
+            yield unreadable(name)
+        elif _has_posts(found):
             yield from records(archive, name, Outline(True), _LINE, partial(_line, source, archive, bots))
 
 

@@ -1,7 +1,6 @@
 """From a member's bytes to records: which outline its JSON has, decoding, and what to say of damage."""
 
 import contextlib
-import itertools
 from collections.abc import Callable, Collection, Iterator
 from typing import Generic, TypeVar
 
@@ -11,6 +10,7 @@ from postroom.domain.activity import Damaged, Record
 from postroom.sources.archive import Archive
 from postroom.sources.json_stream import LONGEST, Fault, JsonStream, Read, decoded
 from postroom.sources.lines import blocks
+from postroom.sources.streams import Stream
 from postroom.sources.trouble import FAULTS, Unreadable, complaint
 
 T = TypeVar("T")
@@ -18,6 +18,10 @@ Batch = tuple[int, list[T | Fault]]
 """The number of the first item, and items that follow each other."""
 Converted = Record | tuple[Record, ...]
 MOST_KEYS = 1000
+LOOKED_AT = 20
+"""Records at the beginning that are looked at in any case, for what they are."""
+MOST_LOOKED_AT = 1000
+ENOUGH_LOOKED_AT = 1 << 20  # bytes
 
 
 class Form(Generic[T]):
@@ -33,7 +37,7 @@ class Form(Generic[T]):
 class Outline(msgspec.Struct, frozen=True):
     """How a member holds its records: by line, in a list, or in a list under `key` of an object.
 
-    `samples` are the keys of the first few records that can be read.
+    `samples` are the keys of records at the beginning, as far as they can be read.
     """
 
     by_line: bool
@@ -41,7 +45,7 @@ class Outline(msgspec.Struct, frozen=True):
     samples: tuple[frozenset[str], ...] = ()
 
     def has(self, *keys: str) -> bool:
-        """Whether a record at the beginning has these keys; the first one may be damaged."""
+        """Whether a record at the beginning has these keys; many before it may be damaged."""
         return any(sample.issuperset(keys) for sample in self.samples)
 
 
@@ -55,7 +59,7 @@ def outline(archive: Archive, name: str, keys: Collection[str] = ()) -> Outline 
         return found
     try:
         with archive.open(name) as member:
-            samples = _samples(in_lines(member.read, _ANY))
+            samples = _samples(member, in_lines(member.read, _ANY))
     except Unreadable:
         return None
     return Outline(True, "", samples) if samples else None
@@ -67,38 +71,46 @@ def _of_json(archive: Archive, name: str, keys: Collection[str]) -> Outline | No
         with archive.open(name) as member:
             stream = JsonStream(member.read)
             if stream.peek() == b"[":
-                return Outline(False, "", _samples(in_list(stream, _ANY)))
+                return Outline(False, "", _samples(member, in_list(stream, _ANY)))
             if stream.peek() == b"{":
-                return _of_object(stream, keys)
+                return _of_object(member, stream, keys)
     except (Unreadable, *FAULTS):
         pass
     return None
 
 
-def _of_object(stream: JsonStream, keys: Collection[str]) -> Outline | None:
+def _of_object(member: Stream, stream: JsonStream, keys: Collection[str]) -> Outline | None:
     for number, key in enumerate(stream.properties()):
         if key in keys and stream.peek() == b"[":
-            return Outline(False, key, _samples(in_list(stream, _ANY)))
+            return Outline(False, key, _samples(member, in_list(stream, _ANY)))
         if number > MOST_KEYS:
             break
     return None
 
 
-def _samples(batches: Iterator[Batch[dict[str, msgspec.Raw]]]) -> tuple[frozenset[str], ...]:
+def _samples(member: Stream, batches: Iterator[Batch[dict[str, msgspec.Raw]]]) -> tuple[frozenset[str], ...]:
     """The keys of the first records. Unreadable when all that were looked at are damaged."""
-    looked_at: list[dict[str, msgspec.Raw] | Fault] = []
+    count, found = 0, dict[frozenset[str], None]()
     with contextlib.suppress(Unreadable):  # what comes before damage shows what it is
-        for item in itertools.islice((item for _, batch in batches for item in batch), 20):
-            looked_at.append(item)
-    samples = tuple(frozenset(item) for item in looked_at if isinstance(item, dict))
-    if looked_at and not samples:
+        for item in (item for _, batch in batches for item in batch):
+            count += 1
+            if isinstance(item, dict):
+                found[frozenset(item)] = None
+            if count >= (LOOKED_AT if member.taken > ENOUGH_LOOKED_AT else MOST_LOOKED_AT):
+                break
+    if count and not found:
         raise Unreadable("has no record that can be read")
-    return samples[:5]
+    return tuple(found)
 
 
 def unreadable(name: str) -> Damaged:
     """What to say of a member that has no outline."""
     return Damaged(name, "is not JSON that can be read")
+
+
+def without_messages(name: str) -> Damaged:
+    """What to say of a member whose records look like messages, while none is one."""
+    return Damaged(name, "has no record with all that a message must have; left out")
 
 
 def records(

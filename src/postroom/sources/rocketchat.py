@@ -24,7 +24,7 @@ import msgspec
 from postroom.domain.activity import Activity, Client, Deletion, Id, Record, Skipped
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Counted, Files
-from postroom.sources.records import Converted, Form, outline, records, unreadable
+from postroom.sources.records import Converted, Form, outline, records, unreadable, without_messages
 from postroom.sources.times import from_iso, from_ms
 from postroom.sources.trouble import Unfit
 
@@ -160,6 +160,8 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
             yield unreadable(name)
         elif found.has(*_KEYS) and not _is_lookup(name):
             yield from records(archive, name, found, _MESSAGE, partial(_message, source, house))
+        elif found.has("rid", "msg"):
+            yield without_messages(name)
 
 
 def _lookups(archive: Archive, house: House) -> Iterator[Record]:

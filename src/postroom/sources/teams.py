@@ -27,7 +27,7 @@ from postroom.domain.activity import Activity, Client, Deletion, Id, Record, joi
 from postroom.sources import teams_personal
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Counted, Files
-from postroom.sources.records import Converted, Form, outline, records, unreadable
+from postroom.sources.records import Converted, Form, outline, records, unreadable, without_messages
 from postroom.sources.times import from_iso
 from postroom.sources.trouble import Unfit
 
@@ -141,6 +141,8 @@ def _of_file(archive: Archive, name: str, source: str) -> Iterator[Record]:
         yield from records(archive, name, found, _MESSAGE, partial(_message, source))
     elif found.has(*_CAPITAL):
         yield from records(archive, name, found, _CAPITAL_MESSAGE, partial(_message, source))
+    elif found.has("messageType") or found.has("MessageType"):
+        yield without_messages(name)
 
 
 def _message(source: str, message: _Message | _CapitalMessage) -> Converted:

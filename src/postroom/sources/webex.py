@@ -15,7 +15,7 @@ import msgspec
 from postroom.domain.activity import Activity, Client, Deletion, Id, Record, Skipped
 from postroom.sources.archive import Archive
 from postroom.sources.media import NO_FILES, Counted, Files
-from postroom.sources.records import Converted, Form, Outline, outline, records, unreadable
+from postroom.sources.records import Converted, Form, Outline, outline, records, unreadable, without_messages
 from postroom.sources.times import from_iso
 from postroom.sources.trouble import Unfit
 
@@ -65,6 +65,8 @@ def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
             yield unreadable(name)
         elif _has_messages(found):
             yield from records(archive, name, found, _MESSAGE, partial(record, source))
+        elif found.has("roomId", "personId"):
+            yield without_messages(name)
 
 
 def record(source: str, told: Message) -> Converted:
