@@ -274,6 +274,29 @@ async def test_tables(chat: Chat) -> None:
     assert (found["startDate"], found["activeUsers"], found["peakMessages.date"]) == (day(3), "4", day(3))
 
 
+async def test_a_table_of_an_explanation(chat: Chat) -> None:
+    """A row for each source, with the JSON's names and values; names of sources may have commas."""
+    asked = f"{ROOT}/explain?date={day(3)}"
+    await chat.take(msgspec.structs.replace(said(200, 3), source='a, "b"'))
+    answer = await chat.http.get(asked)
+    header, *rows = table(await chat.http.call("GET", asked, headers={"Accept": "text/csv"}))
+    left = ("deleted", "bots", "system")
+    assert header == [
+        "date", "metric", "source", "value", *(f"leftOut.{name}" for name in left), "duplicates", "complete",
+    ]  # fmt: skip
+    assert len(rows) == len(answer["sources"]) == 3
+    assert rows == [
+        [
+            day(3), "totalMessagesSent", each["source"], str(each["value"]),
+            *(str(each["leftOut"][name]) for name in left), str(each["duplicates"]),
+            "true" if answer["complete"] else "false",
+        ]
+        for each in answer["sources"]
+    ]  # fmt: skip
+    nothing = await chat.http.call("GET", f"{ROOT}/explain?date=2001-01-01", headers={"Accept": "text/csv"})
+    assert table(nothing) == [header]
+
+
 def table(answer: Answer) -> list[list[str]]:
     """The rows of an answer that must be CSV."""
     assert (answer.status, answer.headers["content-type"]) == (200, "text/csv")

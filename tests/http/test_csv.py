@@ -3,6 +3,8 @@
 import csv
 from io import StringIO
 
+import pytest
+
 from postroom.http.csv import record, table
 
 
@@ -22,6 +24,16 @@ def test_columns_become_rows() -> None:
         ["2020-08-02", "0", "false"],
     ]
     assert found.count(b"\r\n") == found.count(b"\n") == 3
+
+
+@pytest.mark.parametrize("name", ["a,b", 'say "a"', '"', "a\r\nb", " a ", "é"])
+def test_names_are_quoted_where_they_must_be(name: str) -> None:
+    """A source may be called anything; what is read is its name."""
+    assert read(table({"source": [name, "slack"], "value": [1, 2]})) == [
+        ["source", "value"],
+        [name, "1"],
+        ["slack", "2"],
+    ]
 
 
 def test_a_record_is_one_row() -> None:

@@ -115,7 +115,7 @@ def test_tables_are_described_as_text() -> None:
     """What can be had as CSV says so, and everything can be had as JSON."""
     kinds = {path: set(each["responses"]["200"]["content"]) for _, path, each in described()}
     assert {path for path, found in kinds.items() if "text/csv" in found} == {
-        f"/analytics/messagingMetrics/{name}" for name in ("dailyTotals", "summary")
+        f"/analytics/messagingMetrics/{name}" for name in ("dailyTotals", "summary", "explain")
     }
     assert all("application/json" in found for found in kinds.values())
 

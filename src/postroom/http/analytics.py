@@ -60,7 +60,7 @@ async def get_summary(call: Call) -> Finished:
     return await _finished(call, None, make)
 
 
-async def get_explanation(call: Call) -> ExplanationAnswer:
+async def get_explanation(call: Call) -> ExplanationAnswer | Finished:
     """Show what is behind a number, by source, and what was left out of it."""
     query = call.query
     sought = day.one_of(query.date, "date", call.hub.totals.yesterday)
@@ -68,7 +68,8 @@ async def get_explanation(call: Call) -> ExplanationAnswer:
     behind = [
         Behind(each.source, each.value, LeftOut(*each.left_out), each.duplicates) for each in found.sources
     ]
-    return ExplanationAnswer(iso(sought), query.metric, found.value, behind, found.complete)
+    answer = ExplanationAnswer(iso(sought), query.metric, found.value, behind, found.complete)
+    return Finished(csv.table(_by_source(answer)), CSV) if call.form == CSV else answer
 
 
 async def _finished(
@@ -121,6 +122,22 @@ def _nested(columns: dict[str, Any]) -> dict[str, Any]:
         else:
             nested[outer] = values
     return nested
+
+
+def _by_source(answer: ExplanationAnswer) -> dict[str, list[Any]]:
+    """A row for each source, with the names of JSON."""
+    sources = answer.sources
+    return {
+        "date": [answer.date for _ in sources],
+        "metric": [answer.metric for _ in sources],
+        "source": [each.source for each in sources],
+        "value": [each.value for each in sources],
+        "leftOut.deleted": [each.leftOut.deleted for each in sources],
+        "leftOut.bots": [each.leftOut.bots for each in sources],
+        "leftOut.system": [each.leftOut.system for each in sources],
+        "duplicates": [each.duplicates for each in sources],
+        "complete": [answer.complete for _ in sources],
+    }
 
 
 def _summary(found: totals.Summary) -> Summary:

@@ -1,7 +1,11 @@
-"""Tables as text/csv (RFC 4180), of numbers, marks, dates and our own names: nothing needs quotes."""
+"""Tables as text/csv (RFC 4180), of numbers, marks, dates and names; those of sources may need quotes."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+_QUOTE = '"'
+_SPECIAL = re.compile(r'[",\r\n]')
 
 
 def table(columns: Mapping[str, Sequence[object]]) -> bytes:
@@ -29,4 +33,5 @@ def _lines(rows: Iterable[Iterable[object]]) -> bytes:
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    text = "" if value is None else str(value)
+    return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if _SPECIAL.search(text) else text

@@ -134,6 +134,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "analytics",
         None,
         analytics_bodies.ExplainQuery,
+        forms=(JSON, CSV),
     ),
     Operation(
         _GET,
