@@ -191,6 +191,23 @@ async def test_rooms_outlive_the_process(home: Home) -> None:
         assert name.hex().encode() not in home.stored()
 
 
+async def test_who_joined_outlives_the_process(home: Home) -> None:
+    """Two who were seen to join a room, whenever that was, are alone in it until a third is seen."""
+    join = {"membership": "join"}
+    joins = [
+        samples.matrix_event(f"$j{name}", name, join, "m.room.member") | {"state_key": name}
+        for name in ("@1:x", "@2:x")
+    ]
+    texts = [samples.matrix_event(f"${n}", f"@{n}:x", {"msgtype": "m.text"}) for n in range(1, 4)]
+    async with opened(home, MovingClock()) as hub:
+        source = await connected(hub, "matrix")
+    for event in (*joins, *texts):
+        async with opened(home, MovingClock()) as hub:
+            await tell(hub, source, transaction(event))
+    spaces = [traits >> 2 & 1 for (traits,) in home.rows("SELECT traits FROM activities")]
+    assert sorted(spaces) == [0, 1, 1]
+
+
 async def test_nothing_is_acknowledged_that_is_not_kept(home: Home, impatient: None) -> None:
     """While the database takes nothing, the platform is told so; what it sends again counts once."""
     async with opened(home, MovingClock()) as hub:

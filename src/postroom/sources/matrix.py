@@ -76,8 +76,13 @@ class _Redaction(msgspec.Struct):
     origin_server_ts: int | None = None
 
 
+class _Before(msgspec.Struct):
+    membership: str | None = None
+
+
 class _Unsigned(msgspec.Struct):
     redacted_because: _Redaction | None = None
+    prev_content: _Before | None = None
 
 
 class Event(msgspec.Struct):

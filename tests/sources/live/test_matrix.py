@@ -43,6 +43,7 @@ def says(person: str, number: str = "$1") -> dict[str, Any]:
     return matrix_event(number, person, TEXT)
 
 
+PAIR = ("@ann:x", "@ben:x")
 CREATED = matrix_event("$0", "@ann:x", {"creator": "@ann:x"}, "m.room.create") | {"state_key": ""}
 
 
@@ -90,6 +91,33 @@ def test_a_room_that_was_made_here() -> None:
     assert directs(*before, *after) == [True, True, False]
 
 
+@pytest.mark.parametrize("first", [joins("@ann:x"), joins("@ann:x", membership="invite")])
+def test_a_room_in_which_two_were_seen_to_join(first: Any) -> None:
+    """It is direct, also where its creation was not seen, until somebody else is seen or speaks."""
+    before = [first, joins("@ben:x"), says("@ann:x"), says("@ben:x", "$2")]
+    assert directs(*before) == [True, True]
+    for third in (says("@cat:x", "$3"), joins("@cat:x"), joins("@cat:x", membership="leave")):
+        assert directs(*before, third, says("@ann:x", "$4"))[-1] is False
+
+
+def test_a_room_in_which_somebody_was_before() -> None:
+    """Who speaks, invites or leaves without having been seen to join was there before, maybe with others."""
+    assert directs(joins("@ann:x"), says("@ann:x")) == [False]
+    assert directs(joins("@ann:x"), says("@ben:x"), says("@ann:x", "$2")) == [False, False]
+    assert directs(joins("@ben:x", by="@ann:x"), says("@ann:x")) == [False]
+    left = joins("@ben:x", by="@ben:x", membership="leave")
+    assert directs(joins("@ann:x"), left, says("@ann:x")) == [False]
+    assert directs(says("@ann:x"), joins("@ann:x"), joins("@ben:x"), says("@ben:x", "$2")) == [False, True]
+
+
+def test_a_new_name_is_no_joining() -> None:
+    """Homeservers tell it as one, of everybody who is in the room."""
+    named = [joins(name, by=name) | {"unsigned": {"prev_content": {"membership": "join"}}} for name in PAIR]
+    assert directs(*named, says("@ann:x")) == [False]
+    asked = [joins(name, by=name) | {"unsigned": {"prev_content": {"membership": "invite"}}} for name in PAIR]
+    assert directs(*asked, says("@ann:x")) == [True]
+
+
 def test_an_invitation_to_a_direct_room() -> None:
     """What it says holds, also where the room's creation was not seen."""
     invited = joins("@ben:x", membership="invite", is_direct=True)
@@ -101,9 +129,18 @@ def test_rooms_are_remembered() -> None:
     """What one transaction tells of a room holds for the next, and the first three people are enough."""
     rooms: Rooms = {}
     assert directs(CREATED, joins("@ben:x"), says("@ann:x"), rooms=rooms) == [True]
-    assert rooms == {"!r:x": Room(hashed("@ann:x") + hashed("@ben:x"), created=True)}
+    assert rooms == {"!r:x": Room(hashed("@ann:x") + hashed("@ben:x") + b"\2", created=True)}
     assert directs(*(joins(f"@{name}:x") for name in "cdef"), says("@ann:x", "$2"), rooms=rooms) == [False]
-    assert len(rooms["!r:x"].people) == 3 * PERSON_BYTES
+    assert len(rooms["!r:x"].people) == 3 * PERSON_BYTES + 1
+
+
+def test_rooms_that_were_remembered_without_who_joined() -> None:
+    """What was kept before that was kept still holds."""
+    people = hashed("@ann:x") + hashed("@ben:x")
+    assert directs(says("@ann:x"), rooms={"!r:x": Room(people)}) == [False]
+    assert directs(says("@ann:x"), rooms={"!r:x": Room(people, created=True)}) == [True]
+    both = [joins("@ann:x"), joins("@ben:x"), says("@ann:x")]
+    assert directs(*both, rooms={"!r:x": Room(people)}) == [True]
 
 
 @pytest.mark.parametrize("body", [{}, [], {"events": {}}, {"events": None}])

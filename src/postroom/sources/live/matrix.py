@@ -2,9 +2,11 @@
 
 * `Authorization: Bearer` the hs_token, or `access_token` in the query, as it was before version 1.4.
 * A transaction has `events`; what is a message is as in an export. Ephemeral events are left aside.
-* No event tells whether its room is direct. A room is when an invitation said so (`is_direct`), or when its
-  creation was seen here, so that all who ever joined were seen too, and they are no more than two. A room
-  that was there before counts as a group. What was seen of a room is remembered, its people as keyed hashes.
+* No event tells whether its room is direct. A room is when an invitation said so (`is_direct`); when its
+  creation was seen here, so that all who ever joined were seen too, and they are no more than two; or when
+  two people were seen to join or to be invited, and nobody else was ever seen. Any other room counts as a
+  group. Who only changes a name or picture, which is told as joining once more, has not joined.
+* What was seen of a room is remembered, its people as keyed hashes.
 
 https://spec.matrix.org/latest/application-service-api/
 """
@@ -21,12 +23,14 @@ from postroom.sources.records import Converted
 
 PERSON_BYTES = 8
 _ENOUGH = 3
+_BOTH = 0b11  # of two people
 
 
 class Room(msgspec.Struct, frozen=True):
     """What was seen of a room: its first people, its creation, and whether an invitation called it direct.
 
-    `people` are hashes of PERSON_BYTES, one after the other.
+    `people` are hashes of PERSON_BYTES, one after the other; then, where some were seen to join, a byte with
+    a bit for each who was, the lowest for the first.
     """
 
     people: bytes = b""
@@ -36,15 +40,29 @@ class Room(msgspec.Struct, frozen=True):
     @property
     def direct(self) -> bool:
         """Whether it is between two people."""
-        return self.invited or (self.created and len(self.people) < _ENOUGH * PERSON_BYTES)
+        known, joined = self._people()
+        return (
+            self.invited
+            or (self.created and len(known) < _ENOUGH)
+            or (len(known) == _ENOUGH - 1 and joined == _BOTH)
+        )
 
-    def with_person(self, person: bytes) -> "Room":
-        """The room when this person was seen in it, too."""
-        size = PERSON_BYTES
-        known = {self.people[at : at + size] for at in range(0, len(self.people), size)}
-        if person in known or len(known) >= _ENOUGH:
-            return self
-        return msgspec.structs.replace(self, people=self.people + person)
+    def with_person(self, person: bytes, *, joins: bool = False) -> "Room":
+        """The room when this person was seen in it, too, or was seen to join it."""
+        known, joined = self._people()
+        if person not in known:
+            if len(known) >= _ENOUGH:
+                return self
+            known.append(person)
+        joined |= joins << known.index(person)
+        marks = bytes([joined]) if joined else b""
+        return msgspec.structs.replace(self, people=b"".join(known) + marks)
+
+    def _people(self) -> tuple[list[bytes], int]:
+        """Those who were seen, and which of them were seen to join."""
+        count, marked = divmod(len(self.people), PERSON_BYTES)
+        known = [self.people[at * PERSON_BYTES : (at + 1) * PERSON_BYTES] for at in range(count)]
+        return known, self.people[-1] if marked else 0
 
 
 Rooms = dict[str, Room]
@@ -97,7 +115,14 @@ def _seen(room: Room, event: Event, hashed: Hash) -> Room:
         return msgspec.structs.replace(room, created=True)
     if event.type != "m.room.member" or event.state_key is None:
         return room
-    room = room.with_person(hashed(event.state_key))
+    room = room.with_person(hashed(event.state_key), joins=_joins(event))
     if event.content is not None and event.content.is_direct is True:
         return msgspec.structs.replace(room, invited=True)
     return room
+
+
+def _joins(event: Event) -> bool:
+    """Whether somebody comes in, or is asked to."""
+    before = event.unsigned.prev_content if event.unsigned else None
+    was_in = before is not None and before.membership == "join"
+    return event.content is not None and event.content.membership in {"join", "invite"} and not was_in
