@@ -117,9 +117,10 @@ class Hearing:
         elif events:
             await self._keep(source, *await self._told(source, events))
 
-    async def _told(self, source: LiveSource, events: list[Event | None]) -> tuple[Heard, dict[bytes, Room]]:
+    async def _told(self, source: LiveSource, events: list[Event | Heard]) -> tuple[Heard, dict[bytes, Room]]:
         """What the events say, and their rooms as far as these are now seen with other eyes."""
-        ids = {event.room_id: _hash(source, event.room_id, ROOM_BYTES) for event in events if event}
+        names = {event.room_id for event in events if isinstance(event, Event)}
+        ids = {name: _hash(source, name, ROOM_BYTES) for name in names}
         before = await live_sources.rooms(self._database, source.org_id, source.id, ids.values())
         rooms = {name: matrix.Room(*before[room]) for name, room in ids.items() if room in before}
         heard = matrix.read(source.name, events, rooms, partial(_hash, source, size=matrix.PERSON_BYTES))

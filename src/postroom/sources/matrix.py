@@ -41,6 +41,8 @@ _MESSAGES = {
     "m.poll.start",
     "org.matrix.msc3381.poll.start",
 }
+TOLD = {*_MESSAGES, "m.room.redaction"}
+"""Types of events that say that something was sent or deleted."""
 _FILES = {"m.image": "image", "m.file": "", "m.audio": "audio", "m.video": "video"}
 _RULES = {
     "m.reaction": "reaction",

@@ -156,16 +156,36 @@ def test_files_in_webex() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [webex_event("m1", event="updated"), webex_event("m1") | {"resource": "memberships"}]
+    "event",
+    [
+        webex_event("m1", event="updated"),
+        webex_event("m1", event="no_such_event"),
+        webex_event("m1") | {"resource": "memberships"},
+        {
+            "resource": "telephony_calls",
+            "event": "answered",
+            "data": {"eventType": "answered", "callId": "c"},
+        },
+        {"id": 5, "resource": "rooms", "event": "created", "data": [1]},
+    ],
 )
 def test_what_webex_tells_besides(event: Any) -> None:
-    """Edits and other resources are ignored."""
+    """Edits and other resources are ignored, whatever they look like."""
     assert in_webex(event) == Heard(ignored=1)
 
 
-def test_a_bare_message_is_no_webhook() -> None:
-    """What names no resource cannot be read."""
-    assert in_webex(webex_event("m1")["data"]) == Heard(rejected=1)
+@pytest.mark.parametrize(
+    "event",
+    [
+        webex_event("m1")["data"],
+        webex_event("m1") | {"data": None},
+        webex_event("m1") | {"data": {"id": 5}},
+        webex_event("m1") | {"resource": 5},
+    ],
+)
+def test_what_is_no_webhook_of_webex(event: Any) -> None:
+    """What names no resource, and a message that is none, cannot be read."""
+    assert in_webex(event) == Heard(rejected=1)
 
 
 # --- Zulip ---

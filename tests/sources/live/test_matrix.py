@@ -79,6 +79,23 @@ def test_what_is_a_message() -> None:
     assert (found.ignored, found.rejected) == (3, 3)
 
 
+@pytest.mark.parametrize("content", [None, 5, "x", [1], {"body": 1, "info": "x", "membership": {}}])
+def test_types_of_events_that_nobody_knows(content: Any) -> None:
+    """They are ignored, whatever they hold, and who sent them was seen."""
+    custom = matrix_event("$c", "@cat:x", {}, "org.custom") | {"content": content, "unsigned": [content]}
+    assert heard(custom) == Heard(ignored=1)
+    assert heard({"type": "org.custom"}) == heard(custom | {"origin_server_ts": "x"}) == Heard(ignored=1)
+    assert directs(CREATED, joins("@ben:x"), says("@ann:x"), custom, says("@ann:x", "$2")) == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["m.room.message", "m.room.redaction", "m.room.member", "m.room.create"])
+def test_types_of_events_that_must_be_read(kind: str) -> None:
+    """Where one of these is not what it must be, something is lost, and it is rejected."""
+    event = matrix_event("$1", "@ann:x", TEXT, kind)
+    assert heard(event | {"content": 5}) == heard(event | {"sender": None}) == Heard(rejected=1)
+    assert heard(event | {"type": 5}) == Heard(rejected=1)
+
+
 def test_a_room_that_was_there_before() -> None:
     """Nobody knows who is in it: it counts as a group."""
     assert directs(says("@ann:x"), says("@ben:x", "$2")) == [False, False]

@@ -1,7 +1,8 @@
 """Matrix: what a homeserver pushes to an application service.
 
 * `Authorization: Bearer` the hs_token, or `access_token` in the query, as it was before version 1.4.
-* A transaction has `events`; what is a message is as in an export. Ephemeral events are left aside.
+* A transaction has `events`; what is a message is as in an export. Ephemeral events are left aside, and
+  events of other types are ignored, whatever they look like.
 * No event tells whether its room is direct. A room is when an invitation said so (`is_direct`); when its
   creation was seen here, so that all who ever joined were seen too, and they are no more than two; or when
   two people were seen to join or to be invited, and nobody else was ever seen. Any other room counts as a
@@ -17,7 +18,7 @@ from functools import partial
 import msgspec
 
 from postroom.sources import matrix
-from postroom.sources.live.request import REJECTED, Heard, Request, decoded, heard, same, together
+from postroom.sources.live.request import IGNORED, REJECTED, Heard, Request, decoded, heard, same, together
 from postroom.sources.matrix import Event
 from postroom.sources.records import Converted
 
@@ -70,12 +71,29 @@ Hash = Callable[[str], bytes]
 """Makes PERSON_BYTES of a person's id."""
 
 
+class _Kind(msgspec.Struct):
+    type: str
+
+
+class _Other(msgspec.Struct):
+    """Of an event that tells nothing, who was seen where."""
+
+    type: str
+    event_id: str
+    sender: str
+    origin_server_ts: int
+    room_id: str
+
+
 class _Transaction(msgspec.Struct):
     events: list[msgspec.Raw]
 
 
 _TRANSACTION = msgspec.json.Decoder(_Transaction).decode
+_KIND = msgspec.json.Decoder(_Kind).decode
+_OTHER = msgspec.json.Decoder(_Other).decode
 _EVENT = msgspec.json.Decoder(Event).decode
+_READ = matrix.TOLD | {"m.room.create", "m.room.member"}
 
 
 def verified(secret: str, request: Request) -> bool:
@@ -88,23 +106,35 @@ def verified(secret: str, request: Request) -> bool:
     return same(token.strip(), secret.encode())
 
 
-def events(request: Request) -> list[Event | None] | None:
-    """The events of a transaction, None for each that cannot be read; None when it is no transaction."""
+def events(request: Request) -> list[Event | Heard] | None:
+    """The events of a transaction, or what was heard where that is all; None when it is no transaction."""
     transaction = decoded(_TRANSACTION, request.body)
     if transaction is None:
         return None
-    return [decoded(_EVENT, bytes(raw)) for raw in transaction.events]
+    return [_event(bytes(raw)) for raw in transaction.events]
 
 
-def read(source: str, found: Iterable[Event | None], rooms: Rooms, hashed: Hash) -> Heard:
+def _event(raw: bytes) -> Event | Heard:
+    kind = decoded(_KIND, raw)
+    if kind is None:
+        return REJECTED
+    if kind.type in _READ:
+        return decoded(_EVENT, raw) or REJECTED
+    other = decoded(_OTHER, raw)
+    return IGNORED if other is None else Event(*msgspec.structs.astuple(other))
+
+
+def read(source: str, found: Iterable[Event | Heard], rooms: Rooms, hashed: Hash) -> Heard:
     """What the events say; `rooms` are those they are in, and are changed to what was seen by then."""
     return together(_heard(source, event, rooms, hashed) for event in found)
 
 
-def _heard(source: str, event: Event | None, rooms: Rooms, hashed: Hash) -> Heard:
-    if event is None:
-        return REJECTED
+def _heard(source: str, event: Event | Heard, rooms: Rooms, hashed: Hash) -> Heard:
+    if isinstance(event, Heard):
+        return event
     room = rooms[event.room_id] = _seen(rooms.get(event.room_id, Room()), event, hashed)
+    if event.type not in matrix.TOLD:
+        return IGNORED
     convert: Callable[[], Converted] = partial(matrix.record, source, event, room.direct)
     return heard(convert)
 

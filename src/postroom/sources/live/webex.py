@@ -4,6 +4,7 @@
   SHA-256 or SHA-512, is taken too, also as `X-Webex-Signature`: nobody can make one without the secret.
 * What a webhook tells is the event: no text, and of files only their URLs, so their sizes are unknown. Its
   `created` is when the webhook was made, so when a message was deleted is unknown as well.
+* Other resources, and edits, are ignored, whatever they look like.
 
 https://developer.webex.com/docs/receive-and-verify-webhooks
 """
@@ -13,10 +14,19 @@ import hmac
 import msgspec
 
 from postroom.sources import webex
-from postroom.sources.live.request import REJECTED, Heard, Request, decoded, heard, same
+from postroom.sources.live.request import IGNORED, REJECTED, Heard, Request, decoded, heard, same
 
 _HEADERS = (b"x-spark-signature", b"x-webex-signature")
 _ALGORITHMS = {40: "sha1", 64: "sha256", 128: "sha512"}  # by the length of a signature
+_TOLD = {"created", "deleted"}
+
+
+class _Kind(msgspec.Struct):
+    resource: str
+    event: str
+
+
+_KIND = msgspec.json.Decoder(_Kind).decode
 _EVENT = msgspec.json.Decoder(webex.Message).decode
 
 
@@ -37,7 +47,12 @@ def _is_signature(given: bytes, secret: str, body: bytes) -> bool:
 
 def read(source: str, request: Request) -> Heard:
     """What the webhook says."""
+    kind = decoded(_KIND, request.body)
+    if kind is None:
+        return REJECTED
+    if kind.resource != "messages" or kind.event not in _TOLD:
+        return IGNORED
     event = decoded(_EVENT, request.body)
-    if event is None or event.resource is None:
+    if event is None or event.data is None:
         return REJECTED
     return heard(lambda: webex.record(source, msgspec.structs.replace(event, created=None)))
