@@ -61,10 +61,11 @@ def test_messages_of_people(subtype: str | None, tmp_path: Path) -> None:
         ({"subtype": "bot_message", "user": None, "username": "github"}, ""),
         ({"bot_id": "B1"}, "U1"),
         ({"user": "USLACKBOT"}, "USLACKBOT"),
+        ({"subtype": "slackbot_response", "user": "USLACKBOT"}, "USLACKBOT"),
     ],
 )
 def test_messages_of_bots(message: dict[str, Any], person: str, tmp_path: Path) -> None:
-    """bot_message, a bot_id and Slackbot are bots; some of them have no id at all."""
+    """bot_message, a bot_id and Slackbot, also where it answers, are bots; some of them have no id at all."""
     sent = one(tmp_path, {**SENT, **message})
     assert (sent.person, sent.by_bot, sent.system) == (person, True, False)
 

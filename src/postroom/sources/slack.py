@@ -1,8 +1,8 @@
 """Slack's export: channels.json and others, and a folder for each channel with a file for each day.
 
 * Messages of people have no subtype, or file_share, me_message or thread_broadcast. A `bot_id` that is not
-  null, bot_message and Slackbot make a bot's. Other subtypes are Slack's own messages (joins, topics, calls),
-  except those in `_SKIPPED`, which repeat or change a message.
+  null, bot_message, and Slackbot and its answers (slackbot_response) make a bot's. Other subtypes are Slack's
+  own messages (joins, topics, calls), except those in `_SKIPPED`, which repeat or change a message.
 * The time is `ts`; the day in a file's name is the workspace's, not UTC.
 * A message's id is its channel and `ts`. So a reply that was also sent to the channel, which stands in an
   export twice, is one message.
@@ -41,7 +41,8 @@ _INDEXES = {
 }
 _DAY = re.compile(r"(?:(?P<above>.*)/)?(?P<folder>[^/]+)/\d{4}-\d{2}-\d{2}\.json")
 _LIST = Outline(False)
-_SENT = {None, "file_share", "me_message", "thread_broadcast", "bot_message"}
+_OF_BOTS = {"bot_message", "slackbot_response"}
+_SENT = {None, "file_share", "me_message", "thread_broadcast", *_OF_BOTS}
 _SKIPPED = {
     "message_changed": "edit",
     "message_replied": "notice of a reply",
@@ -167,7 +168,7 @@ def record(source: str, space: Space, message: Message) -> Converted:
 
 def _sent(source: str, space: Space, message: Message) -> Activity:
     person, bot = message.user, message.bot_id
-    by_bot = bool(bot) or message.subtype == "bot_message" or person == _SLACKBOT
+    by_bot = bool(bot) or message.subtype in _OF_BOTS or person == _SLACKBOT
     if not person and message.file is not None:  # as some of the older exports have it
         person = message.file.user
     if not person and not by_bot:
