@@ -59,7 +59,8 @@ async def test_paths_and_methods(chat: Chat) -> None:
     A form that there is not is 404, too, as the documented table has it.
     """
     assert f"say /v1 once: {DAILY}" in await chat.refused(f"/v1{DAILY}?from={day(3)}", 404)
-    await chat.refused("/v1/analytics/messagingMetrics/nothing", 404)
+    for path in ("/v1/analytics/messagingMetrics/nothing", "/v1/v1/analytics/nothing"):
+        assert "once" not in await chat.refused(path, 404)
     await chat.refused("/analytics/nothing", 404)
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         answer = await chat.http.call(method, DAILY, b"{}")

@@ -294,6 +294,25 @@ async def test_unknown_paths(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "/activities",
+        "/queues",
+        f"/queues/{UNKNOWN}/messages",
+        "/messages/stats",
+        "/openapi.json",
+        "/dashboard",
+    ],
+)
+async def test_a_path_that_says_v1_twice(client: Client, path: str) -> None:
+    """404 names the right one, whatever is there; where nothing is, it promises nothing."""
+    there = (await client.call("GET", f"/v1/v1{path}")).problem(404)
+    assert there == f"there is nothing at /v1/v1{path}; say /v1 once: /v1{path}"
+    nothing = (await client.call("GET", f"/v1/v1{path}/nothing/at/all")).problem(404)
+    assert nothing == f"there is nothing at /v1/v1{path}/nothing/at/all"
+
+
+@pytest.mark.parametrize(
     ("path", "allowed"),
     [
         ("/api_clients", {"POST", "PUT"}),

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from starlette.routing import Route, Router
+from starlette.routing import Match, Route, Router
 
 from postroom.domain.errors import MethodNotAllowed, NotFound, PostroomError
 from postroom.http.accept import JSON
@@ -62,6 +62,12 @@ class App:
         if path.startswith("/v1/"):
             scope["path"] = path = path[3:]
         await self._fixed.get(path, self._router)(scope, receive, send)
+
+    def has(self, scope: Scope) -> bool:
+        """Whether there is something at the path of this request."""
+        if scope["path"] in self._fixed:
+            return True
+        return any(route.matches(scope)[0] is Match.FULL for route in self._router.routes)
 
     async def answer(self, send: Send, status: int, body: bytes, headers: Headers, kind: str = JSON) -> None:
         """Send an answer, JSON if of no other `kind`."""
@@ -172,6 +178,8 @@ class _Nowhere:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         detail = f"there is nothing at {path}"
-        if path.startswith("/v1/analytics/"):  # clients are known that say it twice
-            detail = f"there is nothing at /v1{path}; say /v1 once: {path}"
+        if path.startswith("/v1/"):  # clients are known that say it twice
+            detail = f"there is nothing at /v1{path}"
+            if self._app.has({**scope, "path": path[3:]}):
+                detail += f"; say /v1 once: {path}"
         await self._app.refuse(scope, send, NotFound(detail))
