@@ -71,6 +71,24 @@ def test_two_gzips_in_a_row(tmp_path: Path) -> None:
     assert list(contents(path).values()) == [b"[1]"]
 
 
+def test_a_gzipped_zip(tmp_path: Path) -> None:
+    """It is what is in it, whatever it is called; behind the zip, damage costs nothing and is told."""
+    packed = gzip.compress(zipped(tmp_path / "a.zip", FILES).read_bytes())
+    for name, data, damage in (("a.zip.gz", packed, []), ("x", packed[:-8], ["x"])):
+        path = folder(tmp_path, {name: data}) / name
+        assert contents(path) == FILES
+        with open_archive(path) as archive:
+            assert [each.place for each in archive.damage] == damage
+
+
+def test_a_gzipped_zip_that_was_cut_short(tmp_path: Path) -> None:
+    """Its end, where its directory is, is missing: it is refused as a damaged zip."""
+    packed = gzip.compress(zipped(tmp_path / "a.zip", FILES).read_bytes())
+    path = folder(tmp_path, {"a.zip.gz": packed[: len(packed) // 2]}) / "a.zip.gz"
+    with pytest.raises(Refused, match="damaged zip"):
+        open_archive(path)
+
+
 def test_sizes(tmp_path: Path) -> None:
     """A size is known without unpacking; that of a gzipped file is not."""
     with open_archive(zipped(tmp_path / "a.zip", FILES)) as archive:
@@ -175,6 +193,17 @@ def test_a_zip_bomb(tmp_path: Path) -> None:
     open_archive(zipped(tmp_path / "a.zip", {"a.json": b"[]", "picture.bmp": bomb})).close()
     with pytest.raises(Refused, match="zip bomb"):
         open_archive(zipped(tmp_path / "b.zip", {"a.json": bomb}))
+
+
+def test_a_zip_bomb_in_a_gzip(tmp_path: Path) -> None:
+    """Neither the gzip nor the zip in it may unpack to far more than its size."""
+    path = zipped(tmp_path / "b.zip", {"a.json": b"0" * (SMALL + 1)})
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(Refused, match="zip bomb"):
+        open_archive(path)
+    path.write_bytes(gzip.compress(b"PK\x03\x04" + bytes(2 * SMALL)))
+    with pytest.raises(Refused, match="damaged zip"):
+        open_archive(path)
 
 
 def drained(path: Path, limits: Limits) -> int:

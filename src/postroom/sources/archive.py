@@ -1,7 +1,8 @@
 """An export as it comes: a folder, a zip, a tar, or one file, each or any part of it also gzipped.
 
-Nothing is unpacked to disk, except that the JSON of a packed tar goes to a nameless temporary file,
-because a tar can only be unpacked from its beginning. Symbolic links are not followed.
+Nothing is unpacked to disk, except that the JSON of a packed tar goes to a nameless temporary file, because
+a tar can only be unpacked from its beginning, and so does a zip that was gzipped, because it is read from its
+end. Symbolic links are not followed.
 """
 
 import contextlib
@@ -128,7 +129,7 @@ class Folder(Archive):
 
     def _only(self, name: str) -> tuple[str, Member]:
         path = self._root / name
-        return name, Member(name, path.stat().st_size, _begins(path, 2) == _GZIP)
+        return name, Member(name, path.stat().st_size, _is_gzipped(path))
 
     def _walk(self) -> Iterator[tuple[str, Member]]:
         for folder, _, names in os.walk(self._root, onerror=self._closed_to_us):
@@ -151,16 +152,36 @@ class Folder(Archive):
 
 
 class Zip(Archive):
-    """A zip; its members are unpacked while they are read."""
+    """A zip; its members are unpacked while they are read. One that was gzipped is unpacked whole before."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         super().__init__(limits)
-        check_directory(path, limits)
         try:
-            self._zip = self._exit.enter_context(zipfile.ZipFile(path))
+            file = self._exit.enter_context(self._whole(path) if _is_gzipped(path) else path.open("rb"))
+            check_directory(file, limits)
+            self._zip = self._exit.enter_context(self._opened(file))
+        except BaseException:
+            self.close()
+            raise
+        self._take(self._found())
+
+    def _whole(self, path: Path) -> BinaryIO:
+        file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  closed with the rest
+        with path.open("rb") as packed:
+            stream = Unzipped(Stream(packed, Meter(self._limits)), Meter(self._limits), self._limits)
+            source = UpToDamage(stream.read)
+            while data := source.read(CHUNK):
+                file.write(data)
+        if source.trouble is not None:
+            self.damage.append(Damaged(path.name, f"{source.trouble}; what comes after was left out"))
+        return file
+
+    @staticmethod
+    def _opened(file: BinaryIO) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(file)
         except FAILURES as error:
             raise Refused("It is a damaged zip: its directory cannot be read.") from error
-        self._take(self._found())
 
     def _found(self) -> Iterator[tuple[str, Member]]:
         for info in self._zip.infolist():
@@ -189,7 +210,7 @@ class Tar(Archive):
 
     def __init__(self, path: Path, limits: Limits) -> None:
         super().__init__(limits)
-        packed = _begins(path, 2) == _GZIP
+        packed = _is_gzipped(path)
         source = Stream(self._exit.enter_context(path.open("rb")), Meter(limits))
         file = tempfile.TemporaryFile() if packed else path.open("rb")  # noqa: SIM115  closed with the rest
         self._file = cast(BinaryIO, self._exit.enter_context(file))
@@ -264,32 +285,30 @@ def open_archive(path: Path, limits: Limits = DEFAULT_LIMITS) -> Archive:
 
 
 def _file(path: Path, limits: Limits) -> Archive:
-    if _begins(path, 4) in _ZIP:
+    head = _head(path, limits)
+    if head[:4] in _ZIP:
         return Zip(path, limits)
-    if _is_tar(path, limits):
+    if head[257:262] == b"ustar":
         return Tar(path, limits)
     return Folder(path.parent, limits, only=path.name)
 
 
-def _is_tar(path: Path, limits: Limits) -> bool:
+def _head(path: Path, limits: Limits) -> bytes:
+    """The first bytes of a file, unpacked."""
+    packed = _is_gzipped(path)
     with path.open("rb") as file:
         stream = Stream(file, Meter(limits))
-        packed = _begins(path, 2) == _GZIP
-        try:
-            return (Unzipped(stream, Meter(limits), limits) if packed else stream).read(512)[
-                257:262
-            ] == b"ustar"
-        except Unreadable:
-            return False
+        source = UpToDamage((Unzipped(stream, Meter(limits), limits) if packed else stream).read)
+        return source.read(512)
 
 
 def _is_packed_text(name: str) -> bool:
     return name.endswith(".gz") and _TEXT.search(name.removesuffix(".gz")) is not None
 
 
-def _begins(path: Path, size: int) -> bytes:
+def _is_gzipped(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(size)
+        return file.read(len(_GZIP)) == _GZIP
 
 
 def _check_name(name: str) -> None:

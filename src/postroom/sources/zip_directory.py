@@ -3,7 +3,7 @@
 import os
 import struct
 import zipfile
-from pathlib import Path
+from typing import BinaryIO
 
 from postroom.sources.streams import Limits
 from postroom.sources.trouble import Refused
@@ -16,31 +16,30 @@ _BYTES_A_MEMBER = 1024
 _UTF_8 = 0x800
 
 
-def check_directory(path: Path, limits: Limits) -> None:
+def check_directory(file: BinaryIO, limits: Limits) -> None:
     """Refused when a zip's directory has, or takes the room of, more members than an export can have."""
-    members, size = _directory(path)
+    members, size = _directory(file)
     if members > limits.members or size > limits.members * _BYTES_A_MEMBER:
         raise Refused(f"It has more than {limits.members} files; split it into several exports.")
 
 
-def _directory(path: Path) -> tuple[int, int]:
+def _directory(file: BinaryIO) -> tuple[int, int]:
     """How many members a zip has, and the bytes of their directory, as its end record says."""
-    with path.open("rb") as file:
-        length = file.seek(0, os.SEEK_END)
-        file.seek(max(0, length - _LONGEST_COMMENT - _END.size - _LOCATOR_64.size))
-        tail = file.read()
-        at = tail.rfind(b"PK\x05\x06")
-        if at < 0 or len(tail) - at < _END.size:
-            raise Refused("It is a damaged zip: its end is missing.")
-        _, _, _, _, members, size, _, _ = _END.unpack_from(tail, at)
-        if members < 0xFFFF and size < 0xFFFFFFFF:
-            return members, size
-        if at >= _LOCATOR_64.size and tail[at - _LOCATOR_64.size :].startswith(b"PK\x06\x07"):
-            _, _, offset, _ = _LOCATOR_64.unpack_from(tail, at - _LOCATOR_64.size)
-            file.seek(min(offset, length))
-            record = file.read(_END_64.size)
-            if len(record) == _END_64.size:
-                members, size = _END_64.unpack(record)[7:9]
+    length = file.seek(0, os.SEEK_END)
+    file.seek(max(0, length - _LONGEST_COMMENT - _END.size - _LOCATOR_64.size))
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < _END.size:
+        raise Refused("It is a damaged zip: its end is missing.")
+    _, _, _, _, members, size, _, _ = _END.unpack_from(tail, at)
+    if members < 0xFFFF and size < 0xFFFFFFFF:
+        return members, size
+    if at >= _LOCATOR_64.size and tail[at - _LOCATOR_64.size :].startswith(b"PK\x06\x07"):
+        _, _, offset, _ = _LOCATOR_64.unpack_from(tail, at - _LOCATOR_64.size)
+        file.seek(min(offset, length))
+        record = file.read(_END_64.size)
+        if len(record) == _END_64.size:
+            members, size = _END_64.unpack(record)[7:9]
     return members, size
 
 
