@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from postroom.domain.activity import Activity, Client, Damaged
 from postroom.sources import zulip
 from postroom.sources.trouble import Refused
 from tests.sources import samples
-from tests.sources.exports import Files, activities, damaged, folder, only, records, tarred, text
+from tests.sources.exports import Files, activities, damaged, folder, lines, only, records, tarred, text
 
 MESSAGE = samples.zulip_message(101, 7, 20)
 
@@ -162,6 +163,80 @@ def test_missing_parts(tmp_path: Path) -> None:
         Damaged("messages-000001.json: record 2", "has a recipient that realm.json does not list"),
     ]
     assert len(activities(found)) == 1
+
+
+PAIR = [{"id": 7, "email": "ann@x"}, {"id": 8, "email": "ben@x"}]
+ANSWERED: list[dict[str, Any]] = [
+    {"id": 101, "sender_id": 7, "type": "stream", "stream_id": 5, "display_recipient": "general"},
+    {"id": 103, "sender_id": 7, "type": "private", "display_recipient": PAIR, "recipient_id": 21},
+    {
+        "id": 104, "sender_id": 8, "type": "private", "recipient_id": 22,
+        "display_recipient": [*PAIR, {"id": 9, "email": "robo-bot@x"}],
+    },
+]  # fmt: skip
+"""What the API tells of messages of the sample."""
+
+
+def answer(*messages: dict[str, Any]) -> dict[str, Any]:
+    """An answer of the API to /messages."""
+    same = {"client": "website", "content": "<p>text</p>", "sender_email": "ann@x", "subject": "t"}
+    listed = [{"timestamp": 1700000000 + each["id"] - 101, **same, **each} for each in messages]
+    return {"result": "success", "msg": "", "messages": listed, "found_newest": True, "anchor": 1}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [text(answer(*ANSWERED)), text(answer(*ANSWERED)["messages"]), lines(*answer(*ANSWERED)["messages"])],
+)
+def test_answers_of_the_api(data: bytes, tmp_path: Path) -> None:
+    """Messages have the ids, spaces and clients that an export gives them, and its time in seconds."""
+    files = dict(samples.zulip())
+    group = {"zerver_message": [samples.zulip_message(104, 8, 22)]}
+    exported = activities(
+        records("zulip", folder(tmp_path / "export", {**files, "messages-000003.json": text(group)}))
+    )
+    expected = [
+        msgspec.structs.replace(sent, at=sent.at // 1000 * 1000)
+        for sent in exported
+        if sent.message_id in {"101", "103", "104"}
+    ]
+    assert records("zulip", folder(tmp_path / "answer", {"page 1.json": data})) == expected
+    assert [(sent.space, sent.direct) for sent in expected] == [
+        ("stream/5", False), (zulip.between(7, 8), True), (zulip.group(22), False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "by_bot"), [("robo-bot@x", True), ("notification-bot@zulip.com", True), ("ann@x-bot", False)]
+)
+def test_bots_in_answers_of_the_api(address: str, by_bot: bool, tmp_path: Path) -> None:
+    """They are known by their address, which Zulip makes so."""
+    told = answer({**ANSWERED[0], "sender_email": address})
+    assert one(tmp_path, {"a.json": text(told)}).by_bot is by_bot
+
+
+def test_files_in_answers_of_the_api(tmp_path: Path) -> None:
+    """Links to uploads, each once, though what is rendered has a picture's twice, and its thumbnail."""
+    rendered = (
+        '<a href="/user_uploads/2/ab/a.png">a</a> <a href="/user_uploads/2/ab/a.png" title="a"><img '
+        'src="/user_uploads/thumbnail/2/ab/a.png/840x560.webp"></a> <a href="/user_uploads/2/cd/b.mp4">b</a>'
+    )
+    sent = one(tmp_path, {"a.json": text(answer({**ANSWERED[0], "content": rendered}))})
+    assert (sent.files, sent.files_of_unknown_size, sent.video) == (2, 2, True)
+
+
+def test_damage_in_answers_of_the_api(tmp_path: Path) -> None:
+    """What cannot be counted is told, and so is a file beside others that has no message."""
+    bad = {**ANSWERED[0], "stream_id": None}
+    nobody = [{"id": 1, "sender_id": 7}]
+    files = {"a.json": text(answer(bad, ANSWERED[0])), "b.json": text(nobody), "c.json": b"\0"}
+    found = records("zulip", folder(tmp_path, files))
+    assert len(activities(found)) == 1
+    assert damaged(found) == [
+        Damaged("a.json: record 1", "has neither a stream nor recipients"),
+        Damaged("b.json", "has no record with all that a message must have; left out"),
+        Damaged("c.json", "is not JSON that can be read"),
+    ]
 
 
 def test_what_is_no_export_of_zulip(tmp_path: Path) -> None:

@@ -13,6 +13,10 @@ messages-000001.json.
 * Zulip removes deleted messages, so an export tells of no deletions. Messages are copied between an
   export's files where that was interrupted; the id decides.
 
+What the API answers to /messages is read as well, in `messages`, a list, or one on each line. A message has
+the same id and space there, and its time in whole seconds. Files are links in the text, so their sizes are
+unknown; bots are known by their address (..-bot@..), which is not kept.
+
 In memory: all users that are bots, clients, recipients, and the messages that have attachments.
 """
 
@@ -26,14 +30,24 @@ from postroom.domain.activity import Activity, Client, Damaged, Record, joined
 from postroom.sources.archive import Archive
 from postroom.sources.json_stream import JsonStream
 from postroom.sources.media import NO_FILES, Counted, Files
-from postroom.sources.records import Converted, Form, Outline, from_list, guarded, records
+from postroom.sources.records import (
+    Converted,
+    Form,
+    Outline,
+    from_list,
+    guarded,
+    outline,
+    records,
+    unreadable,
+    without_messages,
+)
 from postroom.sources.times import from_seconds
 from postroom.sources.trouble import Unfit
 
 NAME = "zulip"
 EXPECTED = (
     "an export of a Zulip organization: a .tar.gz or folder with realm.json and files such as "
-    "messages-000001.json."
+    "messages-000001.json; or what its API answers to /messages, in JSON."
 )
 _MESSAGES = re.compile(r"(?:.*/)?messages-\d+\.json")
 _PERSON, _STREAM = 1, 2
@@ -47,6 +61,10 @@ _CLIENTS = {
     "populate_db": Client.UNKNOWN,
 }
 _LINKS = (b"/user_uploads/", rb"\/user_uploads\/")
+_LINK = re.compile(r"/user_uploads/(?!thumbnail/)[^\s)\]>\"]*")
+_LISTS = ("messages",)
+_KEYS = ("id", "sender_id", "timestamp", "type")
+_BOT = "-bot"
 
 
 class _Client(msgspec.Struct):
@@ -88,8 +106,28 @@ class _Message(msgspec.Struct):
     content: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _Member(msgspec.Struct):
+    id: int
+
+
+class Message(msgspec.Struct):
+    """A message as the API and an outgoing webhook have it."""
+
+    id: int
+    sender_id: int
+    timestamp: int | float
+    type: str
+    sender_email: str | None = None
+    client: str | None = None
+    recipient_id: int | None = None
+    stream_id: int | None = None
+    display_recipient: str | list[_Member] = ""
+    content: str = ""
+
+
 _CLIENT, _USER, _RECIPIENT = Form(_Client), Form(_User), Form(_Recipient)
 _SUBSCRIPTION, _ATTACHMENT, _MESSAGE = Form(_Subscription), Form(_Attachment), Form(_Message)
+_ANSWERED = Form(Message)
 
 
 class _Realm:
@@ -168,13 +206,36 @@ def group(recipient: int) -> str:
 
 
 def fits(archive: Archive) -> bool:
-    """Whether realm.json is there, and messages."""
+    """Whether realm.json is there, and messages; or answers of the API."""
+    return _is_export(archive) or any(_has_answers(outline(archive, name, _LISTS)) for name in archive.texts)
+
+
+def _is_export(archive: Archive) -> bool:
     names = archive.texts
     return "realm.json" in names and any(_MESSAGES.fullmatch(name) for name in names)
 
 
+def _has_answers(found: Outline | None) -> bool:
+    return found is not None and found.has(*_KEYS)
+
+
 def read(archive: Archive, source: str = NAME) -> Iterator[Record]:
-    """The messages of all files, after what they refer to."""
+    """The messages of all files."""
+    return (_of_export if _is_export(archive) else _of_answers)(archive, source)
+
+
+def _of_answers(archive: Archive, source: str) -> Iterator[Record]:
+    for name in archive.texts:
+        found = outline(archive, name, _LISTS)
+        if found is None:
+            yield unreadable(name)
+        elif _has_answers(found):
+            yield from records(archive, name, found, _ANSWERED, partial(sent, source))
+        elif found.has("sender_id"):
+            yield without_messages(name)
+
+
+def _of_export(archive: Archive, source: str) -> Iterator[Record]:
     realm = _Realm()
     yield from guarded("realm.json", _of_realm(archive, realm))
     if archive.has("attachment.json"):
@@ -240,4 +301,41 @@ def _linked(message: _Message) -> Counted:
     files = Files()
     for _ in range(max(1, sum(text.count(link) for link in _LINKS))):
         files.add()
+    return files.counted()
+
+
+def sent(source: str, message: Message) -> Activity:
+    """A message of the API, or of a webhook."""
+    space, direct = _space(message)
+    return Activity(
+        source,
+        str(message.id),
+        from_seconds(message.timestamp),
+        str(message.sender_id),
+        space,
+        direct,
+        client_of(message.client) if message.client else Client.UNKNOWN,
+        *_linked_to(message.content),
+        by_bot=(message.sender_email or "").partition("@")[0].endswith(_BOT),
+    )
+
+
+def _space(message: Message) -> tuple[str, bool]:
+    if message.type == "stream" and message.stream_id is not None:
+        return stream(message.stream_id), False
+    if isinstance(message.display_recipient, str):
+        raise Unfit("has neither a stream nor recipients")
+    members = sorted({user.id for user in message.display_recipient} | {message.sender_id})
+    if len(members) <= 2:
+        return between(members[0], members[-1]), True
+    if message.recipient_id is None:
+        raise Unfit("has no recipient_id")
+    return group(message.recipient_id), False
+
+
+def _linked_to(content: str) -> Counted:
+    """The files that a text links to; a picture's link stands twice in what is rendered."""
+    files = Files()
+    for link in dict.fromkeys(_LINK.findall(content)):
+        files.add(name=link.rpartition("/")[2])
     return files.counted()
