@@ -5,6 +5,7 @@ real cluster is tried elsewhere: there is no package of Citus for the machines t
 """
 
 import ast
+import re
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from postroom.store import queries
 from postroom.store.batches import batched
 from postroom.store.citus import BIG
 from tests.support.postgres import Server, wait
-from tests.support.sharding import across, complaints
+from tests.support.sharding import across, complaints, needs_values
 
 QUERIES: Final = queries.load("postgres")
 # They read, each shard for itself, what all organizations have.
@@ -28,6 +29,27 @@ ACROSS: Final = {
     "list_liveness_like",
     "unfinished_listeners",  # whom to probe often
     "waiting_listeners",  # the search for what no news told of
+}
+# Citus finds their shards by the values of their parameters, and refuses a plan that is to hold for any.
+BY_VALUES: Final = {
+    "activity_stamp",
+    "delete_some_messages_of_queue",
+    "delete_some_usage_events",
+    "discard_some_deliveries",
+    "due_deliveries",
+    "hasten_deliveries",
+    "last_event_time",
+    "list_days",
+    "list_dirty_organizations",
+    "list_liveness_like",
+    "list_messages",
+    "list_rare_usage_events",
+    "list_usage_events",
+    "newest_of_each_series",
+    "newest_segment",
+    "segments_before",
+    "some_old_messages",
+    "thin_some_totals",
 }
 # Tables that have organizations but stay small: what is edited one by one.
 SMALL: Final = {
@@ -177,6 +199,18 @@ def test_statements_for_all_organizations(name: str) -> None:
     """They read one table; what they put together is within an organization, or a highest of all."""
     assert across(QUERIES[name]) == []
     assert QUERIES[name].startswith("SELECT")
+
+
+def test_statements_that_are_planned_by_values() -> None:
+    """Because of these, and of all for many rows, no session with Citus is told to make plans for any."""
+    assert {name for name, sql in QUERIES.items() if needs_values(sql)} == BY_VALUES
+
+
+@pytest.mark.parametrize("name", sorted(MANY))
+def test_statements_for_many_are_planned_by_values(name: str, types: dict[str, list[str]]) -> None:
+    """Which shards they are for stands in the rows."""
+    sql = batched(QUERIES[name], types[name])
+    assert needs_values(sql) is not set(BIG).isdisjoint(re.findall(r"\w+", sql))
 
 
 BAD: Final = {

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import asyncpg
 import pytest
+from anyio.to_thread import run_sync
 
 from postroom.domain.clock import MINUTE, system_clock
 from postroom.domain.errors import StoreError
@@ -17,6 +18,7 @@ from tests.support.cluster import calls, fail_at, foreign_keys, offer_citus, pla
 from tests.support.home import PostgresHome, SqliteHome
 from tests.support.hub import opened, place
 from tests.support.postgres import Server
+from tests.support.writing import pooled
 
 STATEMENTS = [postgres_schema.translation(step.sql) for step in known()]
 SMALL = {
@@ -120,6 +122,21 @@ def test_work_goes_on(cluster: PostgresHome) -> None:
     asyncio.run(work())
     for table in ("messages", "deliveries", "attempts"):
         assert cluster.rows(f"SELECT count(*) FROM {table}") == [(4,)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("citus_is_there", [True, False])
+async def test_plans(cluster: PostgresHome, citus_is_there: bool) -> None:
+    """Citus is always given the values of a statement; without it a statement's plan is made once."""
+    if citus_is_there:
+        await run_sync(distribute, cluster.address)
+    async with pooled(cluster, 3) as database:
+        for _ in range(2):
+            connections = [await database._connections.acquire() for _ in range(3)]
+            modes = {await each.fetchval("SHOW plan_cache_mode") for each in connections}
+            assert modes == {"force_custom_plan" if citus_is_there else "force_generic_plan"}
+            for each in connections:
+                database._connections.discard(each, with_others=False)
 
 
 def test_again(cluster: PostgresHome) -> None:

@@ -32,6 +32,7 @@ class Level:
     equal: list[tuple[Term, Term]] = field(default_factory=list)
     equal_if_there: list[tuple[set[str], tuple[Term, Term]]] = field(default_factory=list)  # of outer joins
     outer: bool = False
+    rows: bool = False  # given ones are among them
 
     @property
     def big(self) -> list[str]:
@@ -70,6 +71,24 @@ def across(sql: str) -> list[str]:
     if getattr(raw.stmt, "distinctClause", None):
         found.append("it looks for what is distinct")
     return found
+
+
+def needs_values(sql: str) -> bool:
+    """Whether Citus cannot plan it before it has the values of the parameters.
+
+    Without them it plans INSERTs of VALUES, and what is about one table with `org_id = $1` and has no query
+    inside. All else is refused where PostgreSQL is told to make a plan for any values.
+    Rule: FastPathRouterQuery in Citus' fast_path_router_planner.c.
+    """
+    (raw,) = parse_sql(sql)
+    everything = list(nodes(raw.stmt))
+    first, *inside = [read(node) for node in everything if isinstance(node, QUERIES)]
+    if not any(level.big for level in (first, *inside)) or not any(is_a(e, ast.ParamRef) for e in everything):
+        return False
+    if is_a(first.node, ast.InsertStmt):
+        return not first.node.selectStmt.valuesLists
+    alone = not inside and len(first.tables) == 1 and not first.rows
+    return not alone or not any(term[0] == "$" for term in bindings(first, first.big[0]))
 
 
 def of_level(level: Level) -> Iterator[str]:
@@ -160,6 +179,8 @@ def read_from(level: Level, item: Any) -> None:
     elif isinstance(item, ast.JoinExpr):
         read_from(level, item.larg)
         read_from(level, item.rarg)
+    elif isinstance(item, ast.RangeFunction):
+        level.rows = True
 
 
 def joins(node: Any) -> Iterator[ast.JoinExpr]:

@@ -8,12 +8,11 @@ from contextlib import suppress
 from functools import partial
 from typing import cast
 
-import asyncpg
-
 from postroom.store.channel import PostgresChannel
 from postroom.store.connections import Connection, Connections
 from postroom.store.database import Reader, Row, T, Transaction, Value
 from postroom.store.postgres_transaction import PostgresTransaction, Statements
+from postroom.store.sessions import begin_session
 from postroom.store.trouble import FAILURES, explained, in_doubt, is_lost, passes, translated
 
 ACQUIRE_WITHIN = 3.0  # seconds
@@ -31,7 +30,7 @@ _SETTINGS = {
     "jit": "off",
     # Every statement is written for an index; a plan made while a table was new would be kept for long.
     "enable_seqscan": "off",
-    # Those of what goes together into many tables take longer to make than to run.
+    # Those of what goes together into many tables take longer to make than to run. Not so with Citus.
     "plan_cache_mode": "force_generic_plan",
 }
 # Under another name, as nobody is to wait for one that only reads; see `settled_time`.
@@ -50,9 +49,7 @@ async def connect(url: str) -> Connection:
     """
     with translated():
         settings = {"application_name": "postroom"}
-        return await asyncpg.connect(
-            url, timeout=CONNECT_WITHIN, server_settings=settings, target_session_attrs="read-write"
-        )
+        return await begin_session(url, timeout=CONNECT_WITHIN, server_settings=settings)
 
 
 class PostgresDatabase:
@@ -181,21 +178,14 @@ class PostgresDatabase:
 
 async def _connect(url: str) -> Connection:
     """A connection for transactions, all of which are short."""
-    connection = await asyncpg.connect(
+    return await begin_session(
         url,
         timeout=CONNECT_WITHIN,
         command_timeout=ANSWER_WITHIN,
         statement_cache_size=500,
         max_cached_statement_lifetime=0,
         server_settings=_SETTINGS,
-        target_session_attrs="read-write",
     )
-    try:
-        await _be_durable(connection)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
 
 
 async def _roll_back(connection: Connection) -> None:
@@ -213,11 +203,3 @@ async def _commit(connection: Connection) -> None:
 def _steady() -> int:
     """Milliseconds since some moment, whatever is done to the machine's clock."""
     return time.monotonic_ns() // 1_000_000
-
-
-async def _be_durable(connection: Connection) -> None:
-    """An acknowledged write is on disk, whatever the server was told; stricter settings stay."""
-    await connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') = 'off'"
-    )

@@ -1,0 +1,29 @@
+"""How sessions with PostgreSQL begin: told what Postroom relies on, whatever the server was told."""
+
+from typing import Any
+
+import asyncpg
+
+from postroom.store.connections import Connection
+
+# After the beginning, not with it: PgBouncer may leave out settings that come with the beginning.
+_RELIED_ON = """
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+    UNION ALL
+    SELECT set_config('plan_cache_mode', 'force_custom_plan', false) FROM pg_extension WHERE extname = 'citus'
+"""
+
+
+async def begin_session(url: str, **options: Any) -> Connection:
+    """A connection to a server that can be written, with the options of asyncpg.
+
+    An acknowledged write is on disk, though stricter settings stay. Citus is given the values that it needs
+    to find a statement's shard, which a plan for any values has not.
+    """
+    connection = await asyncpg.connect(url, target_session_attrs="read-write", **options)
+    try:
+        await connection.execute(_RELIED_ON)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
