@@ -9,8 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import asyncpg
-
+from postroom.store.sessions import begin_session
 from postroom.store.trouble import FAILURES, translated
 
 NAME = "postroom"
@@ -35,9 +34,7 @@ class PostgresChannel:
             Unavailable: the connection is lost.
         """
         with translated():
-            connection = await asyncpg.connect(
-                self._url, timeout=_WITHIN, command_timeout=_WITHIN, target_session_attrs="read-write"
-            )
+            connection = await begin_session(self._url, timeout=_WITHIN, command_timeout=_WITHIN)
             try:
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda _: lost.set())

@@ -8,6 +8,8 @@ from postroom.store.connections import Connection
 
 # After the beginning, not with it: PgBouncer may leave out settings that come with the beginning.
 _RELIED_ON = """
+    SELECT set_config('default_transaction_isolation', 'read committed', false)
+    UNION ALL
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
     UNION ALL
     SELECT set_config('plan_cache_mode', 'force_custom_plan', false) FROM pg_extension WHERE extname = 'citus'
@@ -17,8 +19,9 @@ _RELIED_ON = """
 async def begin_session(url: str, **options: Any) -> Connection:
     """A connection to a server that can be written, with the options of asyncpg.
 
-    An acknowledged write is on disk, though stricter settings stay. Citus is given the values that it needs
-    to find a statement's shard, which a plan for any values has not.
+    Who waited for a lock sees what its holder wrote, on which the locks rely. An acknowledged write is on
+    disk, though stricter settings stay. Citus is given the values that it needs to find a statement's shard,
+    which a plan for any values has not.
     """
     connection = await asyncpg.connect(url, target_session_attrs="read-write", **options)
     try:
