@@ -47,6 +47,16 @@ def test_commands(database: str) -> None:
     assert done("audit", database=database) == ""
 
 
+def test_a_database_that_does_not_hold_all_text(postgres: Server) -> None:
+    """Every command refuses it in one sentence; none finds out when there is text that it cannot write."""
+    postgres.rows("postgres", "CREATE DATABASE narrow_cli ENCODING 'LATIN1' TEMPLATE template0")
+    for words in (("org", "create", "Bäckerei 🥐"), ("migrate",), ("serve", "--port", "0")):
+        refused = run(*words, settings={"database": postgres.url("narrow_cli")})
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+        assert "has the encoding LATIN1" in refused.stderr
+    postgres.drop("narrow_cli")
+
+
 def test_migrate(database: str) -> None:
     """It makes the tables and tells what was applied."""
     assert done("migrate", database=database).startswith("Applied migration 0001 (hub).\n")

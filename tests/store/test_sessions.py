@@ -1,17 +1,20 @@
 """What a session with PostgreSQL is told, whatever the database and the user were told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from postroom.domain.errors import NotFound
+from postroom.domain.clock import system_clock
+from postroom.domain.errors import NotFound, StoreError
+from postroom.store import drivers
 from postroom.store.channel import PostgresChannel
 from postroom.store.connections import Connection
 from postroom.store.postgres import connect
 from tests.support.home import PostgresHome
 from tests.support.hub import Place, execute, opened, place, place_of
+from tests.support.postgres import Server
 from tests.support.writing import pooled
 
 pytestmark = pytest.mark.anyio
@@ -70,3 +73,27 @@ async def send_until_deleted(here: Place, listener_id: str) -> None:
             await here.hub.listeners.get(here.org_id, here.queue_id, listener_id)
         except NotFound:
             return
+
+
+@pytest.fixture(params=["LATIN1", "SQL_ASCII"])
+def narrow(request: pytest.FixtureRequest, postgres: Server) -> Iterator[PostgresHome]:
+    """A database of another encoding than UTF-8."""
+    home = PostgresHome(postgres, f"narrow_{request.param.lower()}")
+    postgres.rows("postgres", f"CREATE DATABASE {home.name} ENCODING '{request.param}' TEMPLATE template0")
+    yield home
+    home.close()
+
+
+async def test_a_database_that_does_not_hold_all_text(narrow: PostgresHome) -> None:
+    """It is refused before anything is written there; the sentence says how to make another one."""
+    ways = (
+        drivers.migrate(narrow.address, system_clock),
+        drivers.distribute(narrow.address, system_clock, lambda _: None),
+        drivers.exists(narrow.address),
+        drivers.open_database(narrow.address, 2),
+    )
+    for way in ways:
+        with pytest.raises(StoreError, match=r"encoding (LATIN1|SQL_ASCII), .* ENCODING 'UTF8'"):
+            await way
+    tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    assert narrow.rows(tables) == [(0,)]

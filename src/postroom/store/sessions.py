@@ -4,6 +4,7 @@ from typing import Any
 
 import asyncpg
 
+from postroom.domain.errors import StoreError
 from postroom.store.connections import Connection
 
 # After the beginning, not with it: PgBouncer may leave out settings that come with the beginning.
@@ -22,11 +23,23 @@ async def begin_session(url: str, **options: Any) -> Connection:
     Who waited for a lock sees what its holder wrote, on which the locks rely. An acknowledged write is on
     disk, though stricter settings stay. Citus is given the values that it needs to find a statement's shard,
     which a plan for any values has not.
+
+    Raises:
+        StoreError: the database cannot hold all text.
     """
     connection = await asyncpg.connect(url, target_session_attrs="read-write", **options)
     try:
+        _refuse_other_encodings(connection.get_settings().server_encoding)
         await connection.execute(_RELIED_ON)
     except BaseException:
         connection.terminate()
         raise
     return connection
+
+
+def _refuse_other_encodings(encoding: str) -> None:
+    if encoding != "UTF8":
+        raise StoreError(
+            f"the database has the encoding {encoding}, which does not hold all text; give one that was made"
+            " with CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+        )
