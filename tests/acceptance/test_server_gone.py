@@ -1,4 +1,4 @@
-"""The PostgreSQL server itself stops, is killed, or is replaced by its standby."""
+"""The PostgreSQL server itself stops, is killed, is replaced by its standby, or lets nobody in."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -27,6 +27,8 @@ SETTINGS: Final = {
     "schedule": "0,0.05,0.1,0.1,0.1,0.1",
 }
 NAME: Final = "acme"
+KEEPER: Final = "keeper"
+END_ALL: Final = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{KEEPER}'"
 
 
 @dataclass
@@ -109,6 +111,21 @@ async def test_the_server_is_stopped_and_killed(primary: Server, tmp_path: Path,
             await run_sync(primary.start)
         await at_work.goes_on()
         await at_work.check(receiver, troubles=2)
+
+
+async def test_logins_are_refused_for_a_while(primary: Server, tmp_path: Path, receiver: Receiver) -> None:
+    """Requests are 503 until that is mended; then the same processes go on by themselves."""
+    primary.rows(NAME, f"CREATE ROLE {KEEPER} LOGIN PASSWORD '{PASSWORD}'")
+    primary.rows(NAME, f"ALTER DATABASE {NAME} OWNER TO {KEEPER}")
+    database = Url(f"postgresql://{KEEPER}:{PASSWORD}@{HOST}:{primary.port}/{NAME}")
+    async with house(database, tmp_path, receiver) as at_work:
+        await at_work.goes_on()
+        await run_sync(primary.rows, NAME, f"ALTER ROLE {KEEPER} NOLOGIN")
+        await run_sync(primary.rows, NAME, END_ALL)
+        await at_work.is_refused()
+        await run_sync(primary.rows, NAME, f"ALTER ROLE {KEEPER} LOGIN")
+        await at_work.goes_on()
+        await at_work.check(receiver, troubles=1)
 
 
 async def test_the_standby_takes_over(primary: Server, tmp_path: Path, receiver: Receiver) -> None:

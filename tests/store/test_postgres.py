@@ -12,9 +12,10 @@ from postroom.domain.errors import StoreError, Unavailable
 from postroom.store import drivers
 from postroom.store import postgres as driver
 from postroom.store.database import Transaction
+from postroom.store.postgres import PostgresDatabase
 from tests.support.home import PostgresHome
 from tests.support.hub import beside, blocked, execute, rows
-from tests.support.postgres import Server
+from tests.support.postgres import HOST, Server
 from tests.support.writing import NAMES, insert, names, pooled, write
 
 pytestmark = pytest.mark.anyio
@@ -262,6 +263,42 @@ async def test_a_standby_is_not_written_to(postgresql_home: PostgresHome) -> Non
             other.execute("SET default_transaction_read_only = off")
             other.execute(read_only + "off")
         assert await write(database, "after")
+
+
+@pytest.mark.parametrize(
+    ("shut", "opened"),
+    [
+        ("ALTER ROLE {role} NOLOGIN", "ALTER ROLE {role} LOGIN"),
+        ("ALTER ROLE {role} PASSWORD 'new'", "ALTER ROLE {role} PASSWORD 'secret'"),
+        ("REVOKE CONNECT ON DATABASE {name} FROM public", "GRANT CONNECT ON DATABASE {name} TO public"),
+        ("ALTER DATABASE {name} RENAME TO {name}_away", "ALTER DATABASE {name}_away RENAME TO {name}"),
+    ],
+    ids=["login", "password", "privilege", "database"],
+)
+async def test_who_was_let_in_before_may_try_again(
+    postgres: Server, template: str, shut: str, opened: str
+) -> None:
+    """At the start it is the operator's to mend; later it is 503 until he has, and nothing is restarted."""
+    role, name = "postroom_shut_out", postgres.fresh(template)
+    words = {"role": role, "name": name}
+    postgres.rows("postgres", f"CREATE ROLE {role} LOGIN PASSWORD 'secret' IN ROLE pg_read_all_data")
+    url = f"postgresql://{role}:secret@{HOST}:{postgres.port}/{name}"
+    database = await PostgresDatabase.open(url, 2)
+    try:
+        for connection in database._connections._idle:
+            await connection.close()
+        postgres.rows("postgres", shut.format(**words))
+        with pytest.raises(Unavailable, match="try again") as caught:
+            await names(database)
+        assert role not in str(caught.value)
+        with pytest.raises(StoreError, match="database"):
+            await PostgresDatabase.open(url, 2)
+        postgres.rows("postgres", opened.format(**words))
+        assert await names(database) == []
+    finally:
+        await database.close()
+        postgres.drop(name)
+        postgres.rows("postgres", f"DROP ROLE {role}")
 
 
 async def test_tables_that_are_missing_are_the_operators_to_mend(postgresql_home: PostgresHome) -> None:

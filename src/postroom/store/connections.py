@@ -11,17 +11,21 @@ Connection = Any  # asyncpg has no types
 
 
 class Connections:
-    """At most so many, each made by `connect` when none is free; who gets none `within` seconds is told.
+    """At most so many; when none is free `connect` makes one; who gets none `within` seconds is told.
+
+    The `first` was made before, by whoever had to know whether the database can be used.
 
     asyncpg's own pool does the same, for a twentieth of the processor time of a small transaction.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]], most: int, within: float) -> None:
+    def __init__(
+        self, first: Connection, connect: Callable[[], Awaitable[Connection]], most: int, within: float
+    ) -> None:
         self._connect = connect
         self._most = most
         self._within = within
         self._room = asyncio.Semaphore(most)
-        self._idle: list[Connection] = []
+        self._idle: list[Connection] = [first]
 
     async def acquire(self) -> Connection:
         """One that nobody else uses until it is given back.

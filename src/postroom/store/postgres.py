@@ -13,7 +13,15 @@ from postroom.store.connections import Connection, Connections
 from postroom.store.database import Reader, Row, T, Transaction, Value
 from postroom.store.postgres_transaction import PostgresTransaction, Statements
 from postroom.store.sessions import begin_session
-from postroom.store.trouble import FAILURES, explained, in_doubt, is_lost, passes, translated
+from postroom.store.trouble import (
+    FAILURES,
+    explained,
+    in_doubt,
+    is_lost,
+    passes,
+    refused_for_now,
+    translated,
+)
 
 ACQUIRE_WITHIN = 3.0  # seconds
 CONNECT_WITHIN = 3.0
@@ -69,11 +77,10 @@ class PostgresDatabase:
             StoreError: there is no such database, or it lets nobody in under this name.
             Unavailable: the server is out of reach.
         """
-        pool = Connections(partial(_connect, url), connections, ACQUIRE_WITHIN)
         with translated():
-            first = await pool.acquire()
+            first = await _connect(url)
             citus = await first.fetchval("SELECT 1 FROM pg_extension WHERE extname = 'citus'")
-            pool.release(first)
+        pool = Connections(first, partial(_connect_again, url), connections, ACQUIRE_WITHIN)
         database = cls(url, pool, Statements(apart=citus is not None))
         await database.now()
         return database
@@ -186,6 +193,12 @@ async def _connect(url: str) -> Connection:
         max_cached_statement_lifetime=0,
         server_settings=_SETTINGS,
     )
+
+
+async def _connect_again(url: str) -> Connection:
+    """One more, to the database that could be used before."""
+    with refused_for_now():
+        return await _connect(url)
 
 
 async def _roll_back(connection: Connection) -> None:

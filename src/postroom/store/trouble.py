@@ -64,6 +64,21 @@ def translated() -> Generator[None]:
 
 
 @contextmanager
+def refused_for_now() -> Generator[None]:
+    """Around what connects again: who was let in before will be, once that is mended; nobody need restart.
+
+    Raises:
+        Unavailable: there is no such database now, or it lets nobody in; without names, as clients see it.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(explained(error), StoreError):
+            raise Unavailable("the database lets this process in no more; try again later", 5) from error
+        raise
+
+
+@contextmanager
 def in_doubt() -> Generator[None]:
     """Around what commits: where the connection is lost there, nobody knows, so it must not be done again.
 
