@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import pytest
 
@@ -12,12 +13,15 @@ from postroom.store import drivers
 from postroom.store.channel import PostgresChannel
 from postroom.store.connections import Connection
 from postroom.store.postgres import connect
+from postroom.store.steps import known
 from tests.support.home import PostgresHome
 from tests.support.hub import Place, execute, opened, place, place_of
-from tests.support.postgres import Server
+from tests.support.postgres import HOST, PASSWORD, Server
 from tests.support.writing import pooled
 
 pytestmark = pytest.mark.anyio
+
+HURRY: Final = 200  # ms
 
 
 @pytest.fixture
@@ -97,3 +101,34 @@ async def test_a_database_that_does_not_hold_all_text(narrow: PostgresHome) -> N
             await way
     tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     assert narrow.rows(tables) == [(0,)]
+
+
+@pytest.fixture
+def hurried(postgres: Server) -> Iterator[str]:
+    """The address of an empty database for a user whose statements and waits are short, as for PgBouncer."""
+    postgres.create("hurried")
+    postgres.rows("postgres", f"CREATE ROLE in_a_hurry LOGIN PASSWORD '{PASSWORD}'")
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        postgres.rows("postgres", f"ALTER ROLE in_a_hurry SET {name} = '{HURRY}ms'")
+    postgres.rows("postgres", "ALTER DATABASE hurried OWNER TO in_a_hurry")
+    yield f"postgresql://in_a_hurry:{PASSWORD}@{HOST}:{postgres.port}/hurried"
+    postgres.drop("hurried")
+    postgres.rows("postgres", "DROP ROLE in_a_hurry")
+
+
+async def test_migrating_is_in_no_hurry(postgres: Server, hurried: str) -> None:
+    """What the user was told for short transactions holds for no migration, which may wait and take long."""
+    with PostgresHome(postgres, "hurried").beside() as other:
+        other.execute("SELECT pg_advisory_lock($1)", (0x706F7374,))
+        migrating = asyncio.create_task(drivers.migrate(hurried, system_clock))
+        done, _ = await asyncio.wait([migrating], timeout=4 * HURRY / 1000)
+        assert not done
+    assert await migrating == list(known())
+
+
+async def test_sessions_in_no_hurry(hurried: str) -> None:
+    """Those that migrate, distribute, and copy."""
+    single = await connect(hurried)
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        assert await single.fetchval(f"SHOW {name}") == "0"
+    await single.close()

@@ -12,7 +12,7 @@ from postroom.store.channel import PostgresChannel
 from postroom.store.connections import Connection, Connections
 from postroom.store.database import Reader, Row, T, Transaction, Value
 from postroom.store.postgres_transaction import PostgresTransaction, Statements
-from postroom.store.sessions import begin_session
+from postroom.store.sessions import NO_HURRY, begin_session
 from postroom.store.trouble import (
     FAILURES,
     explained,
@@ -49,7 +49,7 @@ _AT_LEISURE = (
 
 
 async def connect(url: str) -> Connection:
-    """A single connection, as Postroom uses it, for statements that may take long.
+    """A single connection, as Postroom uses it, whose statements may take as long as they need.
 
     Raises:
         StoreError: there is no such database, or it lets nobody in under this name.
@@ -57,7 +57,7 @@ async def connect(url: str) -> Connection:
     """
     with translated():
         settings = {"application_name": "postroom"}
-        return await begin_session(url, timeout=CONNECT_WITHIN, server_settings=settings)
+        return await begin_session(url, NO_HURRY, timeout=CONNECT_WITHIN, server_settings=settings)
 
 
 class PostgresDatabase:

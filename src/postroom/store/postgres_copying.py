@@ -41,7 +41,7 @@ class PostgresTables:
 
     @classmethod
     async def open(cls, url: str) -> "PostgresTables":
-        """Of the database at `url`; whatever it was told, statements may take as long as they need.
+        """Of the database at `url`; statements may take as long as they need, but not wait long for locks.
 
         Raises:
             StoreError: there is no such database, or it lets nobody in under this name.
@@ -49,8 +49,6 @@ class PostgresTables:
         """
         connection = await connect(url)
         with translated():
-            for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
-                await connection.execute(f"SET {name} = 0")
             await connection.execute("SET lock_timeout = '5s'")
         return cls(connection)
 

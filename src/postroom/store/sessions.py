@@ -7,6 +7,13 @@ import asyncpg
 from postroom.domain.errors import StoreError
 from postroom.store.connections import Connection
 
+NO_HURRY = """
+    SET statement_timeout = 0;
+    SET lock_timeout = 0;
+    SET idle_in_transaction_session_timeout = 0;
+"""
+"""Whatever the database and the user were told, statements may take as long as they need."""
+
 # After the beginning, not with it: PgBouncer may leave out settings that come with the beginning.
 _RELIED_ON = """
     SELECT set_config('default_transaction_isolation', 'read committed', false)
@@ -17,8 +24,8 @@ _RELIED_ON = """
 """
 
 
-async def begin_session(url: str, **options: Any) -> Connection:
-    """A connection to a server that can be written, with the options of asyncpg.
+async def begin_session(url: str, told: str = "", **options: Any) -> Connection:
+    """A connection to a server that can be written, with the options of asyncpg, that is first `told` this.
 
     Who waited for a lock sees what its holder wrote, on which the locks rely. An acknowledged write is on
     disk, though stricter settings stay. Citus is given the values that it needs to find a statement's shard,
@@ -30,7 +37,7 @@ async def begin_session(url: str, **options: Any) -> Connection:
     connection = await asyncpg.connect(url, target_session_attrs="read-write", **options)
     try:
         _refuse_other_encodings(connection.get_settings().server_encoding)
-        await connection.execute(_RELIED_ON)
+        await connection.execute(told + _RELIED_ON)
     except BaseException:
         connection.terminate()
         raise
