@@ -222,6 +222,16 @@ def test_two_places(tmp_path: Path) -> None:
     assert load({"data": "here", "database": ""}, {}, file).database == ""
 
 
+def test_an_empty_database() -> None:
+    """As an option it is refused: nobody meant to start on an empty file. As a variable it is not set."""
+    assert refused({"database": ""}, {"POSTROOM_DATABASE": "postgresql://h/d"}) == [
+        "database (option --database): '' should be a PostgreSQL URL; for the embedded database leave it "
+        "out, or give --data too"
+    ]
+    assert load({}, {"POSTROOM_DATABASE": ""}, None).database == ""
+    assert load({"database": "", "data": "here"}, {}, None).address == "sqlite:here/postroom.db"
+
+
 def test_several_processes_need_a_shared_database() -> None:
     """More than one process without a database is one complaint; with a bad database that one is enough."""
     assert load({"processes": "2", "database": "postgresql://h/d"}, {}, None).processes == 2

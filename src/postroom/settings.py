@@ -261,6 +261,7 @@ def load(
         else:
             complaints.append(_unknown(given))
     complaints.extend(_two_places(known, arguments))
+    complaints.extend(_no_place(arguments))
     return _validated(known, complaints)
 
 
@@ -348,6 +349,13 @@ def _two_places(known: Mapping[str, _Given], arguments: Mapping[str, object]) ->
     data, database = known.get("data"), known.get("database")
     if arguments.get("data") is not None and data and database and database.value != "":
         yield f"{data.told()} given, but {database.name} ({database.origin}) too; leave one of them out"
+
+
+def _no_place(arguments: Mapping[str, object]) -> Iterator[str]:
+    """An empty option is what is left of a variable that was not set; beside --data it says what is meant."""
+    if arguments.get("database") == "" and arguments.get("data") is None:
+        should = "should be a PostgreSQL URL; for the embedded database leave it out, or give --data too"
+        yield f"database (option --database): '' {should}"
 
 
 def _unknown(given: _Given) -> str:

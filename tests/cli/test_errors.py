@@ -38,6 +38,7 @@ from tests.cli.shell import arrange, in_terminal
         (("serve", "--port", "x"), 1, "port (option --port): 'x' should be"),
         (("serve", "--processes", "2"), 1, "processes (option --processes): '2' should be 1 where"),
         (("audit", "--database", "mysql://u:p@h/d"), 1, "'mysql://u:***@h/d' should be a PostgreSQL URL"),
+        (("audit", "--database", ""), 1, "'' should be a PostgreSQL URL; for the embedded"),
         (("audit", "--database"), 2, "Option '--database' requires an argument"),
         (("org", "list", "--data"), 2, "Option '--data' requires an argument"),
         (("serve", "--config", "no.toml"), 1, "no.toml: cannot be read"),
