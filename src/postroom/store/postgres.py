@@ -19,8 +19,8 @@ from postroom.store.trouble import (
     in_doubt,
     is_lost,
     passes,
+    reaching,
     refused_for_now,
-    translated,
 )
 
 ACQUIRE_WITHIN = 3.0  # seconds
@@ -55,7 +55,7 @@ async def connect(url: str) -> Connection:
         StoreError: there is no such database, or it lets nobody in under this name.
         Unavailable: the server is out of reach.
     """
-    with translated():
+    with reaching(url):
         settings = {"application_name": "postroom"}
         return await begin_session(url, NO_HURRY, timeout=CONNECT_WITHIN, server_settings=settings)
 
@@ -77,7 +77,7 @@ class PostgresDatabase:
             StoreError: there is no such database, or it lets nobody in under this name.
             Unavailable: the server is out of reach.
         """
-        with translated():
+        with reaching(url):
             first = await _connect(url)
             citus = await first.fetchval("SELECT 1 FROM pg_extension WHERE extname = 'citus'")
         pool = Connections(first, partial(_connect_again, url), connections, ACQUIRE_WITHIN)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
+from postroom.domain.database import without_password
 from postroom.domain.errors import StoreError, Unavailable
 
 # Nothing was committed, and the same may well succeed: serialization failure, deadlock; a unique key or a
@@ -17,6 +18,7 @@ _LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, async
 FAILURES = (TimeoutError, asyncpg.PostgresError, *_LOST)
 _OURS = (asyncpg.DataError, asyncpg.exceptions.ClientConfigurationError)
 _FULL = "53100"
+_NO_TLS = "rejected SSL upgrade"  # asyncpg's words
 _UNUSABLE = {
     "3D000": "there is no such database; make it with CREATE DATABASE",
     "28000": "the database lets nobody in under this name",
@@ -60,6 +62,22 @@ def translated() -> Generator[None]:
     except Exception as error:
         if told := explained(error):
             raise told from error
+        raise
+
+
+@contextmanager
+def reaching(url: str) -> Generator[None]:
+    """Around what connects first: whoever starts a program is told which server does not answer, and why."""
+    try:
+        with translated():
+            yield
+    except Unavailable as error:
+        cause, shown = error.__cause__, without_password(url)
+        if type(cause) is ConnectionError and _NO_TLS in str(cause):
+            raise StoreError(f"the database {shown} offers no TLS, which its sslmode asks for") from cause
+        if is_lost(cause):
+            why = str(cause) or "no answer"
+            raise Unavailable(f"the database {shown} is out of reach ({why}); try again", 2) from cause
         raise
 
 
