@@ -38,6 +38,7 @@ LOCKING: Final = {
     "hold_api_key",
     "hold_series",
     "hold_slots",
+    "hold_taking",
 }
 ONLY_POSTGRES: Final = {"begun_in_time", "database_time", "settled_time"}
 # Their number of an attempt, or of bytes, is compared with one of 32 bits.

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
+from postroom.domain.errors import Unavailable
 from postroom.store.database import NotMet, Reader, Transaction
 
 _TRIES = 10
@@ -32,16 +33,14 @@ async def take_series(tx: Transaction, holder: str, now: int, until: int) -> tup
     The term is another one each time, so that nothing counts that was sent before and comes late.
 
     Raises:
-        RuntimeError: others were quicker every time.
+        Unavailable: each time, the holder of the one that seemed free has renewed it.
     """
+    await tx.fetch("hold_taking")  # else all aim at the same one, and those who lose at the same new one
     for _ in range(_TRIES):
-        rows = await tx.fetch("take_series", holder, now, until) or await tx.fetch(
-            "add_series", holder, until
-        )
-        if rows:
-            number, term = rows[0]
-            return number, term
-    raise RuntimeError("no series of totals can be had")
+        for query in ("take_series", "add_series"):
+            for number, term in await tx.fetch(query, holder, now, until):
+                return number, term
+    raise Unavailable("no series of totals can be had now; try again")
 
 
 async def every_series(reader: Reader) -> list[int]:

@@ -1,6 +1,9 @@
 -- hold_series: a row while the series is still its holder's, as it took it; nobody takes it before the commit
 SELECT 1 FROM series WHERE number = $1 AND holder = $2 AND term = $3 FOR SHARE;
 
+-- hold_taking: nobody else takes a series before the commit; the row is one that nobody ever changes
+SELECT number FROM migrations WHERE number = 1 FOR UPDATE;
+
 -- hold_slots: nobody else takes any before the commit
 SELECT slot FROM slots WHERE slot = 0 FOR UPDATE;
 

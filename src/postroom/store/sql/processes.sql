@@ -4,15 +4,19 @@ SELECT number FROM series ORDER BY number;
 -- hold_series: a row while the series is still its holder's, as it took it; nobody takes it before the commit
 SELECT 1 FROM series WHERE number = $1 AND holder = $2 AND term = $3;
 
--- take_series: one that was the holder's before, or is nobody's by now
+-- hold_taking: nobody else takes a series before the commit; the row is one that nobody ever changes
+SELECT number FROM migrations WHERE number = 1;
+
+-- take_series: one that was the holder's before, or is nobody's by now; a dead one may still have a commit to end
 UPDATE series SET holder = $1, expires_at = $3, term = term + 1 WHERE number = (
     SELECT number FROM series WHERE holder = $1 OR holder IS NULL OR expires_at < $2
-    ORDER BY CASE WHEN holder = $1 THEN 0 ELSE 1 END, number LIMIT 1
+    ORDER BY CASE WHEN holder = $1 THEN 0 WHEN holder IS NULL THEN 1 ELSE 2 END, number LIMIT 1
 ) AND (holder = $1 OR holder IS NULL OR expires_at < $2) RETURNING number, term;
 
--- add_series: a new one, or no row where another process was quicker
+-- add_series: a new one, or no row where one is free, or a program that takes without holding was quicker
 INSERT INTO series (number, holder, expires_at)
-SELECT coalesce(max(number) + 1, 0), $1, $2 FROM series WHERE TRUE
+SELECT coalesce(max(number) + 1, 0), $1, $3 FROM series
+HAVING count(CASE WHEN holder IS NULL OR expires_at < $2 THEN 1 END) = 0
 ON CONFLICT (number) DO NOTHING RETURNING number, term;
 
 -- renew_series: those of a holder stay its own for longer
