@@ -80,6 +80,8 @@ class Process:
     async def stop(self) -> None:
         """In the reverse order: no more requests, no more deliveries, nothing more to write."""
         await self._server.stop()
+        if self._sharing:
+            self._sharing[1].withdraw()
         await self._deliver.stop(self._patience)
         await self._leave()  # while others can still be told
         for task in self._tasks[2:-1]:

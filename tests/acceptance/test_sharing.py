@@ -2,16 +2,21 @@
 
 import asyncio
 import random
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 from anyio.to_thread import run_sync
 
+from postroom.domain.listener import slot_of
 from tests.acceptance.beside import rows
 from tests.acceptance.books import arrived, closed, furnish, listener_of, serving, shared
 from tests.acceptance.client import (
     Client,
+    Listener,
     Queue,
     counted,
     make_listener,
@@ -32,7 +37,7 @@ from tests.acceptance.house import (
     until,
 )
 from tests.acceptance.load import Load
-from tests.acceptance.receiver import Receiver
+from tests.acceptance.receiver import Receiver, held
 from tests.support.postgres import Server
 
 pytestmark = [pytest.mark.anyio, ON_POSTGRESQL]
@@ -42,6 +47,7 @@ AT_ONCE: Final = 4
 DEFAULT: Final = 10  # seconds: the lease time of an installation that says nothing
 LEASE: Final = {"lease_time": 2}
 LONG: Final = {"lease_time": 20}
+PATIENT: Final = {**LONG, "stop_timeout": 600, "delivery_timeout": 600}
 LOADED: Final = {**LEASE, "listener_concurrency": AT_ONCE, "schedule": "0,0.05,0.1,0.1,0.1,0.1"}
 
 
@@ -135,6 +141,45 @@ async def test_a_stopping_one_hands_over_at_once(
         stored = await closed(client, queue, [listener], [*load.accepted, last])
     assert sorted(one.message_id for one in receiver.got("/hook")) == sorted(stored)
     await run_sync(audit, database)
+
+
+async def test_a_stopping_one_hands_over_though_one_listener_hangs(
+    start: Make, organization: Organization, database: Url, receiver: Receiver
+) -> None:
+    """The others deliver to the rest while it still waits, and to that listener when it has answered."""
+    first, second, gate = start(PATIENT), start(PATIENT), asyncio.Event()
+    async with Client(first.url, organization.key) as client:
+        others = await shared(database, 2)
+        stopping = start(PATIENT)
+        (own,) = await shared(database, 3) - others
+        here, there = await make_queue(client), await make_queue(client)
+        hanging = await listener_of(own, client, database, here, receiver.on("/hanging", held(gate)))
+        make = partial(listener_of, own, client, database, there, receiver.url("/healthy"))
+        healthy = await apart(client, hanging, make)
+        sent = [await send(client, here)]
+        await receiver.received("/hanging")
+        stopping.process.send_signal(signal.SIGTERM)
+        sent += [await send(client, here), await send(client, there)]
+        await receiver.received("/healthy")
+        assert stopping.process.poll() is None
+        gate.set()
+        assert await run_sync(stopping.wait) == 0
+        await counted(client, hanging, acknowledged=2)
+        await counted(client, healthy, acknowledged=1)
+        assert await shared(database, 2) == others
+    found = [[one.message_id for one in receiver.got(path)] for path in ("/hanging", "/healthy")]
+    assert found == [sent[:2], sent[2:]]
+    assert await second.stop() == 0
+    await run_sync(audit, database)
+
+
+async def apart(client: Client, listener: Listener, make: Callable[[], Awaitable[Listener]]) -> Listener:
+    """Another listener, which does not share its slot."""
+    other = await make()
+    while slot_of(other.id) == slot_of(listener.id):
+        await client.delete(other.path)
+        other = await make()
+    return other
 
 
 async def test_changes_reach_the_other(start: Make, organization: Organization, receiver: Receiver) -> None:

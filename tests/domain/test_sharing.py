@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.domain.sharing import Moves, share
+from postroom.domain.sharing import Moves, leaving, share
 
 MOST = 300
 NAMES = st.sampled_from("abcdefgh")
@@ -87,6 +87,26 @@ def test_no_more_is_moved_than_has_to_be(holders: list[str | None], living: set[
             before + len(share(holders, list(living), own).take) - len(share(holders, list(living), own).give)
         )
         assert min(before, len(holders) // len(living)) <= part <= -(-len(holders) // len(living))
+
+
+@given(st.lists(st.none() | NAMES, min_size=1, max_size=MOST), st.sets(NAMES, min_size=2), st.data())
+def test_who_leaves_keeps_what_it_has_not_ended(
+    holders: list[str | None], living: set[str], data: st.DataObject
+) -> None:
+    """Nobody takes it; all else comes to the others, as if there were one less."""
+    gone = data.draw(st.sampled_from(sorted(living)))
+    kept = {slot for slot, holder in enumerate(holders) if holder == gone and data.draw(st.booleans())}
+    slots = Slots(
+        [leaving(gone) if slot in kept else None if holder == gone else holder
+         for slot, holder in enumerate(holders)],
+        living - {gone} | {leaving(gone)},
+    )  # fmt: skip
+    others = sorted(living - {gone})
+    for name in 2 * others:
+        slots.look(name)
+    assert slots.of(leaving(gone)) == sorted(kept)
+    assert None not in slots.holders
+    assert max(len(slots.of(name)) for name in others) <= -(-len(holders) // len(others))
 
 
 @given(st.permutations("abcdefgh"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from postroom.domain.clock import HeldClock
 from postroom.domain.ids import IdSources
-from postroom.domain.listener import SLOTS
+from postroom.domain.listener import EVERY_SLOT, SLOTS
 from postroom.service.ledger import Ledger
 from postroom.service.membership import Membership
 from postroom.store.database import Database
@@ -235,6 +235,37 @@ async def test_whoever_comes_back_while_its_slots_are_being_taken(postgresql_hom
         held, _ = await returning
         assert min(held) == 100
         assert len(held) == SLOTS // 2
+
+
+async def test_who_leaves_keeps_what_is_under_way(home: Home) -> None:
+    """For as long as it renews its lease, whatever that is by now; the others have all else at once."""
+    clock = MovingClock()
+    async with opened(home, clock, holder="a") as one, opened(home, clock, holder="b") as other:
+        await one.membership.renew()
+        for busy in ({3, 200}, {3, 200}, {200}):
+            await one.membership.withdraw(frozenset(busy))
+            await one.membership.mark_alive()
+            held, give = await other.membership.renew()
+            assert (set(EVERY_SLOT - held), give) == (busy, frozenset())
+            clock.pass_(ms=LEASE)
+        await one.membership.leave()
+        held, _ = await other.membership.renew()
+        assert held == EVERY_SLOT
+        assert rows(home, "SELECT id FROM processes") == [("b",)]
+
+
+async def test_who_dies_while_it_leaves(home: Home) -> None:
+    """What it kept is others' to take when its lease is over; when it comes back, that is not its own."""
+    clock = MovingClock()
+    async with opened(home, clock, holder="a") as one, opened(home, clock, holder="b") as other:
+        await one.membership.renew()
+        await one.membership.withdraw(frozenset({7}))
+        clock.pass_(ms=LEASE)
+        assert (await other.membership.renew())[0] == EVERY_SLOT - {7}
+        clock.pass_(ms=1)
+        assert (await other.membership.renew())[0] == EVERY_SLOT
+        await one.membership.withdraw(frozenset({7}))
+        assert (await other.membership.renew())[0] == EVERY_SLOT
 
 
 async def test_only_those_that_serve_are_members(home: Home) -> None:

@@ -129,6 +129,7 @@ class Peer:
             running = [tasks.create_task(run()) for run in loops + [self.watch.run] * watching]
             try:
                 await self.leaving.wait()
+                self.member.withdraw()
                 await self.deliver.stop(DEADLINE)
                 await self.member.leave()
             finally:

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from postroom.domain.clock import SECOND, system_clock
-from postroom.domain.listener import EVERY_SLOT, Counts, Listener
+from postroom.domain.listener import EVERY_SLOT, SLOTS, Counts, Listener
 from postroom.workers.member import BEATS
 from tests.acceptance.house import until
 from tests.acceptance.receiver import Receiver, held
@@ -26,6 +26,8 @@ pytestmark = pytest.mark.anyio
 
 NOTHING = frozenset[int]()
 HALF = 128
+LOWER, UPPER = frozenset(range(HALF)), frozenset(range(HALF, SLOTS))  # UPPER goes to a second one that joins
+LEAVING = "SELECT expires_at FROM processes WHERE id LIKE 'leaving %'"
 SHORT = 1.0  # seconds: a lease that is to end
 BRISK = 5.0  # seconds: a lease with a beat each second
 AT_ONCE = LEASE / BEATS / 2  # seconds: before the next beat of the others
@@ -60,11 +62,11 @@ async def hurried(peers: Crew, peer: Peer) -> frozenset[int]:
     return peer.held
 
 
-async def in_upper_half(here: Place, url: str) -> Listener:
-    """A listener whose slot is among those that the first process gives up when a second one joins."""
+async def in_half(half: frozenset[int], here: Place, url: str) -> Listener:
+    """A listener with one of these slots."""
     while True:
         listener = await here.listener(url)
-        if listener.slot >= HALF:
+        if listener.slot in half:
             return listener
         await here.hub.listeners.delete(here.org_id, here.queue_id, listener.id)
 
@@ -226,10 +228,10 @@ async def test_one_that_hangs_holds_up_its_own_slot_only(postgresql_home: Postgr
         old = await peers.join()
         await peers.share()
         here, there, gate = await place(old.hub), await place(old.hub), asyncio.Event()
-        hanging = await in_upper_half(here, receiver.on("/0", held(gate)))
-        healthy = await in_upper_half(there, receiver.url("/1"))
+        hanging = await in_half(UPPER, here, receiver.on("/0", held(gate)))
+        healthy = await in_half(UPPER, there, receiver.url("/1"))
         while healthy.slot == hanging.slot:
-            healthy = await in_upper_half(there, receiver.url("/1"))
+            healthy = await in_half(UPPER, there, receiver.url("/1"))
         stuck = await here.send()
         await receiver.received("/0")
         new = await peers.join()
@@ -251,7 +253,7 @@ async def test_what_was_to_be_given_up_is_kept_when_the_other_leaves(postgresql_
         old = await peers.join()
         await peers.share()
         here, gate = await place(old.hub), asyncio.Event()
-        listener = await in_upper_half(here, receiver.on("/0", held(gate)))
+        listener = await in_half(UPPER, here, receiver.on("/0", held(gate)))
         sent = await here.send_many(20)
         await receiver.received("/0", 16)
         new = await peers.join()
@@ -281,6 +283,34 @@ async def test_leaving_waits_for_what_is_under_way(postgresql_home: PostgresHome
         await peers.share()
         await all_reached(here, listeners, Counts(1, 1))
         assert arrivals(receiver, 8) == {(message_id, listener.id): 1 for listener in listeners}
+
+
+async def test_who_leaves_keeps_only_what_is_under_way(postgresql_home: PostgresHome) -> None:
+    """All else is the others' at once; that is theirs when its requests have ended, several leases later."""
+    lease = partial(asyncio.to_thread, rows, postgresql_home, LEAVING)
+    async with crew(postgresql_home) as peers, Receiver() as receiver:
+        old = await peers.join(lease=SHORT)
+        await peers.share()
+        here, there, gate = await place(old.hub), await place(old.hub), asyncio.Event()
+        hanging = await in_half(LOWER, here, receiver.on("/0", held(gate)))
+        healthy = await in_half(UPPER, there, receiver.url("/1"))
+        sent = [await here.send()]
+        await receiver.received("/0")
+        new = await peers.join()
+        going = asyncio.create_task(peers.leave(old))
+        await until(partial(slots, new), partial(eq, EVERY_SLOT - {hanging.slot}), AT_ONCE)
+        sent += [await new.at(here).send(), await new.at(there).send()]
+        await reached(new.at(there), healthy, Counts(1, 1))
+        ((first,),) = await until(lease, bool)
+        await until(lease, lambda found: found[0][0] > first + 2 * SHORT * SECOND)
+        assert new.held == EVERY_SLOT - {hanging.slot}
+        assert not going.done()
+        gate.set()
+        await until(partial(slots, new), partial(eq, EVERY_SLOT), AT_ONCE)
+        await reached(new.at(here), hanging, Counts(2, 2))
+        await going
+        owed = hanging.id, hanging.id, healthy.id
+        assert arrivals(receiver, 2) == Counter(zip(sent, owed, strict=True))
 
 
 async def test_each_message_once_while_processes_come_and_go(postgresql_home: PostgresHome) -> None:

@@ -1,7 +1,8 @@
 """The part of one process in the work that all processes on a database share."""
 
 from postroom.domain.clock import Clock
-from postroom.domain.sharing import share
+from postroom.domain.listener import EVERY_SLOT
+from postroom.domain.sharing import leaving, share
 from postroom.service.ledger import Ledger
 from postroom.store import processes
 from postroom.store.database import Database, Transaction
@@ -15,6 +16,7 @@ class Membership:
         self._ledger = ledger
         self._clock = clock
         self.own = own
+        self._name = own
         self._lease = lease
 
     async def renew(self) -> tuple[frozenset[int], frozenset[int]]:
@@ -29,7 +31,7 @@ class Membership:
 
     async def _stay(self, tx: Transaction) -> None:
         until = self._clock() + self._lease
-        await processes.renew(tx, self.own, until)
+        await processes.renew(tx, self._name, until)
         await processes.renew_series(tx, self._ledger.holders, until)
 
     async def _share(self, tx: Transaction) -> tuple[frozenset[int], frozenset[int]]:
@@ -52,7 +54,7 @@ class Membership:
             Unavailable: it cannot.
         """
         until = self._clock() + self._lease
-        await self._database.transaction(lambda tx: processes.renew(tx, self.own, until))
+        await self._database.transaction(lambda tx: processes.renew(tx, self._name, until))
 
     async def give(self, slots: frozenset[int]) -> None:
         """Let others take these slots.
@@ -62,14 +64,32 @@ class Membership:
         """
         await self._database.transaction(lambda tx: processes.release_slots(tx, slots, self.own))
 
+    async def withdraw(self, busy: frozenset[int]) -> None:
+        """Take no part any more; let others take all slots but the `busy` ones, which are held for a lease.
+
+        Raises:
+            Unavailable: the database does not take it now.
+        """
+        self._name = leaving(self.own)
+
+        async def body(tx: Transaction) -> None:
+            await processes.hold_slots(tx)
+            await processes.take_slots(tx, [(slot, self.own) for slot in busy], self._name)
+            await processes.release_slots(tx, EVERY_SLOT - busy, self._name)
+            await processes.leave(tx, self.own)
+
+        await self._database.transaction(self._stay)
+        await self._database.transaction(body)
+
     async def leave(self) -> None:
-        """Give up everything.
+        """Give up everything that is still held.
 
         Raises:
             Unavailable: the database does not take it now; the lease will end by itself.
         """
 
         async def body(tx: Transaction) -> None:
-            await processes.leave(tx, self.own)
+            for name in (self.own, self._name):
+                await processes.leave(tx, name)
 
         await self._database.transaction(body)

@@ -39,7 +39,9 @@ class Member:
         self._say = say
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._withdrawn = False
         self._left = False
+        self._kept: frozenset[int] | None = None
         self._waiter: asyncio.Task[None] | None = None
         self._end: asyncio.TimerHandle | None = None
 
@@ -54,11 +56,17 @@ class Member:
                 pause = self._lease / BEATS
                 try:
                     async with self._turn:
-                        self._look_when_some_end(tasks, await self._renew())
+                        self._look_when_some_end(tasks, await self._beat())
                 except Unavailable as error:
                     log.warning("store_unavailable", worker=self.name, detail=error.detail)
                     pause = min(pause, FIRST_PAUSE)
                 await self._sleep(pause)
+
+    def withdraw(self) -> None:
+        """Take no part any more, and give up each slot as soon as nothing is under way for it."""
+        self._withdrawn = True
+        self._until(None)
+        self.look()
 
     async def leave(self) -> None:
         """Renew no more, give everything up, and tell the others.
@@ -73,18 +81,32 @@ class Member:
             await self._membership.leave()
         await self._say()
 
-    async def _renew(self) -> frozenset[int]:
+    async def _beat(self) -> frozenset[int]:
         """Answers the slots to give up that something is still under way for."""
         begun = asyncio.get_running_loop().time()
         await self._keep_time()
-        held, give = await self._membership.renew()
+        if not self._withdrawn:
+            held, give = await self._membership.renew()
+            if not self._withdrawn:  # meanwhile
+                return await self._deliver_for(held, give, begun + self._lease)
+        return await self._hand_over()
+
+    async def _deliver_for(self, held: frozenset[int], give: frozenset[int], end: float) -> frozenset[int]:
         self._deliver.hold(held - give)
-        self._until(begun + self._lease)
+        self._until(end)
         busy = self._deliver.busy()
         if give - busy:
             await self._membership.give(give - busy)
             await self._say()
         return give & busy
+
+    async def _hand_over(self) -> frozenset[int]:
+        busy = self._deliver.busy()
+        await self._membership.withdraw(busy)
+        if busy != self._kept:
+            self._kept = busy
+            await self._say()
+        return busy
 
     def _until(self, end: float | None) -> None:
         """Nothing is delivered after the time `end` of the loop; or from now on."""
