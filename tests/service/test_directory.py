@@ -1,11 +1,14 @@
 """Keys and queues kept in memory."""
 
+import asyncio
+
 import pytest
 
 from postroom.domain.errors import NotAuthenticated, NotFound
 from postroom.service import directory
 from tests.support.clock import MovingClock
-from tests.support.home import Home
+from tests.support.holding import HoldingHome
+from tests.support.home import Home, PostgresHome
 from tests.support.hub import Place, execute, opened, place, place_of
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +56,30 @@ async def test_a_change_shows_though_a_series_comes_to_another_process(home: Hom
         await hub.queues.update(here.org_id, here.queue_id, "own")
         await other.queues.update(here.org_id, here.queue_id, "another's")
         assert await hub.revision() != before
+
+
+async def test_an_answer_of_before_is_not_kept(postgresql_home: PostgresHome) -> None:
+    """What was looked up before a change, and comes after the order to forget, holds for one request only."""
+    slow = HoldingHome(postgresql_home.server, postgresql_home.name)
+    async with opened(postgresql_home, MovingClock()) as command, opened(slow, MovingClock()) as hub:
+        here = await place(command)
+        key, secret = await command.api_keys.create(here.org_id, "one")
+        answers = [slow.database.hold(query) for query in ("find_api_key_by_digest", "find_queue")]
+        asking = [
+            asyncio.create_task(hub.api_keys.authenticate(secret)),
+            asyncio.create_task(hub.queues.get(here.org_id, here.queue_id)),
+        ]
+        for answer in answers:
+            await answer.given()
+        await command.api_keys.update(here.org_id, key.id, status="disabled")
+        await command.queues.update(here.org_id, here.queue_id, "renamed")
+        hub.directory.forget()
+        for answer in answers:
+            answer.let_go()
+        await asyncio.gather(*asking)
+        with pytest.raises(NotAuthenticated):
+            await hub.api_keys.authenticate(secret)
+        assert (await hub.queues.get(here.org_id, here.queue_id)).name == "renamed"
 
 
 async def test_absence_is_not_remembered(home: Home) -> None:
