@@ -1,5 +1,7 @@
 """Making, changing and deleting live sources, and when each took events in."""
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -10,8 +12,8 @@ from postroom.service.hub import Hub
 from postroom.store import live_sources
 from postroom.store.live_sources import Period
 from tests.support.clock import NOON, MovingClock
-from tests.support.home import Home
-from tests.support.hub import opened, unique
+from tests.support.home import Home, PostgresHome
+from tests.support.hub import beside, blocked, opened, unique
 from tests.support.platforms import SECRET, signed, slack_event
 
 pytestmark = pytest.mark.anyio
@@ -98,6 +100,57 @@ async def test_periods(home: Home) -> None:
         end = clock.pass_(minutes=1)
         await hub.live_sources.delete(*key)
         assert (await live_sources.periods(hub.database, one.org_id))[-1] == Period("new", times[3], end)
+
+
+async def changed_at_once(
+    home: PostgresHome, one: LiveSource, *changing: Coroutine[Any, Any, Any]
+) -> list[Any]:
+    """What came of changes that come to the source one after another, while somebody holds it."""
+    doing = []
+    with beside(home) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT 1 FROM live_sources WHERE id = $1 FOR UPDATE", (one.id,))
+        for change in changing:
+            doing.append(asyncio.create_task(change))
+            await blocked(home, "live_sources", len(doing))
+        other.execute("COMMIT")
+    return await asyncio.gather(*doing, return_exceptions=True)
+
+
+async def test_two_who_change_a_source_at_once(postgresql_home: PostgresHome) -> None:
+    """Each change holds; and a source that is off in the end takes nothing in, under whatever name."""
+    clock = MovingClock()
+    async with opened(postgresql_home, clock) as hub, opened(postgresql_home, clock) as other:
+        for late in (False, True):
+            one = await made(hub)
+            key = one.org_id, one.id
+            clock.pass_(minutes=1)
+            changing = [hub.live_sources.update(*key, name="new"),
+                        other.live_sources.update(*key, status="disabled")]  # fmt: skip
+            await changed_at_once(postgresql_home, one, *changing[:: -1 if late else 1])
+            found = await hub.live_sources.get(*key)
+            assert (found.name, found.status) == ("new", "disabled")
+            periods = await live_sources.periods(hub.database, one.org_id)
+            assert {period.ended_at for period in periods} == {clock.now}
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_source_that_is_changed_while_it_is_deleted(
+    postgresql_home: PostgresHome, late: bool
+) -> None:
+    """Whichever is first: it is gone in the end, and nobody says that it takes something in."""
+    clock = MovingClock()
+    async with opened(postgresql_home, clock) as hub, opened(postgresql_home, clock) as other:
+        one = await made(hub)
+        key = one.org_id, one.id
+        await hub.live_sources.update(*key, status="disabled")
+        clock.pass_(minutes=1)
+        changing = [hub.live_sources.update(*key, status="enabled"), other.live_sources.delete(*key)]
+        answers = await changed_at_once(postgresql_home, one, *changing[:: -1 if late else 1])
+        assert [isinstance(answer, NotFound) for answer in answers] == [False, late]
+        assert await hub.live_sources.of(one.org_id) == []
+        periods = await live_sources.periods(hub.database, one.org_id)
+        assert [period for period in periods if period.ended_at is None] == []
 
 
 async def test_off_and_on_within_a_millisecond(home: Home) -> None:

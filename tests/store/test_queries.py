@@ -36,6 +36,7 @@ LOCKING: Final = {
     "unchanged_queue",
     "hold_queue",
     "hold_api_key",
+    "hold_live_source",
     "hold_series",
     "hold_slots",
     "hold_taking",

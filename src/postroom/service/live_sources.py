@@ -125,7 +125,7 @@ class LiveSources:
         _check(changes)
 
         async def body(entry: Entry) -> LiveSource:
-            before = await _find(entry.tx, org_id, source_id)
+            before = await _held(entry, org_id, source_id)
             after = msgspec.structs.replace(before, **changes, updated_at=entry.at)
             await live_sources.update(entry.tx, after)
             if (before.name, before.status) != (after.name, after.status):
@@ -142,7 +142,7 @@ class LiveSources:
         """
 
         async def body(entry: Entry) -> None:
-            await _find(entry.tx, org_id, source_id)
+            await _held(entry, org_id, source_id)
             await live_sources.delete(entry.tx, org_id, source_id)
             await live_sources.end(entry.tx, org_id, source_id, entry.at)
 
@@ -164,6 +164,12 @@ async def _begin(entry: Entry, source: LiveSource) -> None:
     await live_sources.begin(entry.tx, source, entry.at)
     # Days on which others told something under its name are no longer known to be complete.
     await days.note_change(entry.tx, source.org_id)
+
+
+async def _held(entry: Entry, org_id: str, source_id: str) -> LiveSource:
+    """The source as it stays until the commit, but for what is done here."""
+    await live_sources.hold(entry.tx, org_id, source_id)
+    return await _find(entry.tx, org_id, source_id)
 
 
 async def _find(reader: Reader, org_id: str, source_id: str) -> LiveSource:

@@ -41,6 +41,11 @@ async def of(reader: Reader, org_id: str) -> list[LiveSource]:
     return [LiveSource(*row) for row in await reader.fetch("list_live_sources", org_id)]
 
 
+async def hold(tx: Transaction, org_id: str, source_id: str) -> None:
+    """Until the commit, nobody else changes or deletes the source."""
+    await tx.execute("hold_live_source", org_id, source_id)
+
+
 async def update(tx: Transaction, source: LiveSource) -> None:
     """Its name, secret and status."""
     v = source
