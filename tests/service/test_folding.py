@@ -14,13 +14,13 @@ from postroom.domain.clock import DAY, HOUR
 from postroom.domain.errors import Invalid, NotFound
 from postroom.domain.facts import Taken
 from postroom.service import numbering
-from postroom.service.folding import Folding
+from postroom.service.folding import FOLDED_TOGETHER, Folding
 from postroom.service.hub import Hub
 from postroom.service.numbering import MOST_SOURCES
 from postroom.store.database import Database, Transaction
 from tests.support.clock import NOON, MovingClock
 from tests.support.home import Home
-from tests.support.hub import opened, unique
+from tests.support.hub import opened, rows, unique
 from tests.support.recount import Recount, cells_of, people_of
 
 pytestmark = pytest.mark.anyio
@@ -210,6 +210,30 @@ async def test_a_day_that_changes_while_it_is_folded(home: Home, deleted: bool) 
         )
         await Folding(between, world.clock).fold_closed()
         await world.check(0)
+
+
+async def test_who_may_not_fold_any_more_stops(home: Home) -> None:
+    """After the days that are folded together, or the organization; the rest is for whoever may next."""
+    async with World(home) as world:
+        hub = world.hub(0)
+        other = (await hub.organizations.create(unique("organization"))).id
+        told = [
+            Activity("a", f"m-{day}", NOON - day * DAY, "p1", "s1", False)
+            for day in range(1, 2 * FOLDED_TOGETHER + 1)
+        ]
+        for org_id in (world.org_id, other):
+            await hub.intake.take(org_id, told)
+        for folded in range(4):
+            left = (4 - folded) * FOLDED_TOGETHER
+            assert dirty_days(home) == left
+            await hub.folding.fold_closed(lambda left=left: dirty_days(home) == left)  # type: ignore[misc]
+        assert dirty_days(home) == 0
+
+
+def dirty_days(home: Home) -> int:
+    """How many are to be folded, of all organizations."""
+    ((count,),) = rows(home, "SELECT count(*) FROM (SELECT DISTINCT org_id, day FROM dirty_days) AS days")
+    return int(count)
 
 
 async def test_two_fold_the_same_day(home: Home) -> None:

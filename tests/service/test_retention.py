@@ -229,6 +229,23 @@ async def test_others_have_their_turn_during_a_sweep(home: Home, what: str) -> N
     assert max(removed) <= SOME
 
 
+@pytest.mark.parametrize("what", LEFT)
+async def test_who_may_not_sweep_any_more_stops(home: Home, what: str) -> None:
+    """After the portion under way; all the rest is there for whoever may next, in the same process or not."""
+    clock = MovingClock()
+    async with opened(home, clock) as hub:
+        here = await place(hub)
+        await many(home, here, what)
+        clock.pass_(days=31 if what == "messages" else 9)
+        before, sweeper = count_left(home, what), retention(hub)
+        await sweeper.sweep(lambda: count_left(home, what) == before)
+        assert 0 < before - count_left(home, what) <= SOME
+        await sweeper.sweep()
+        left = count_left(home, what)
+        await retention(hub).sweep()
+        assert count_left(home, what) == left < before - 3 * SOME
+
+
 def count_left(home: Home, what: str) -> int:
     return int(rows(home, LEFT[what])[0][0])
 

@@ -1,13 +1,19 @@
 """Removing what is over, in a loop."""
 
+from collections import Counter
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 import structlog
 
+from postroom.domain.activity import Activity
 from postroom.domain.clock import DAY
+from postroom.service.folding import FOLDED_TOGETHER
 from postroom.service.hub import Hub
-from postroom.service.retention import Retention
+from postroom.service.retention import SOME, Retention
+from postroom.workers.fold import Fold
 from postroom.workers.sweep import Sweep
 from tests.acceptance.house import until
 from tests.support.clock import MovingClock
@@ -18,12 +24,13 @@ from tests.support.workers import running, unwritable
 pytestmark = pytest.mark.anyio
 
 INTERVAL = 0.01
+DAYS = range(1, 3 * FOLDED_TOGETHER + 1)
 
 
-def sweep(hub: Hub) -> Sweep:
+def sweep(hub: Hub, may: Callable[[], bool] = lambda: True) -> Sweep:
     """With the default ages."""
     retention = Retention(hub.ledger, hub.database, hub.clock, 30 * DAY, 8 * DAY)
-    return Sweep(retention, hub.api_keys, INTERVAL)
+    return Sweep(retention, hub.api_keys, INTERVAL, may)
 
 
 async def test_the_sweep_goes_on_and_on(home: Home) -> None:
@@ -46,6 +53,34 @@ async def test_the_sweep_goes_on_and_on(home: Home) -> None:
         _, secret = await hub.api_keys.create(here.org_id, "one")
         await hub.api_keys.authenticate(secret)
         assert await until(used, lambda at: at is not None) == clock.now
+
+
+async def test_whoever_loses_its_right_in_the_middle_stops(home: Home) -> None:
+    """Slot 0 may move while there is much to sweep or to fold: then another one goes on with it."""
+    clock, asked = MovingClock(), Counter[str]()
+
+    def left(table: str) -> int:
+        return int(rows(home, f"SELECT count(*) FROM {table}")[0][0])
+
+    def may(table: str, most: int) -> bool:
+        asked[table] += 1
+        return left(table) >= most
+
+    async def looks() -> int:
+        return min(asked[table] for table in ("messages", "dirty_days"))
+
+    async with opened(home, clock) as hub:
+        here = await place(hub)
+        await here.send_many(2 * SOME)
+        told = [Activity("a", f"m{day}", clock.now - day * DAY, "p", "s", False) for day in DAYS]
+        await hub.intake.take(here.org_id, told)
+        clock.pass_(days=31)
+        loops = [sweep(hub, partial(may, "messages", 2 * SOME)).run,
+                 Fold(hub.folding, INTERVAL, partial(may, "dirty_days", len(DAYS))).run]  # fmt: skip
+        async with running(loops[0]), running(loops[1]):
+            await until(looks, lambda count: count > 4)
+        assert left("messages") == SOME
+        assert left("dirty_days") == len(DAYS) - FOLDED_TOGETHER
 
 
 async def test_a_sweep_survives_a_store_that_takes_nothing(home: Home) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from postroom.domain.clock import Clock
@@ -64,8 +64,8 @@ class Folding:
         await self.fold(org_id, first, last)
         return await self._database.snapshot(lambda reader: _read(reader, org_id, first, last))
 
-    async def fold(self, org_id: str, first: int, last: int) -> int:
-        """Fold what is dirty of these days now; answers how many days that were.
+    async def fold(self, org_id: str, first: int, last: int, may: Callable[[], bool] = lambda: True) -> int:
+        """Fold what is dirty of these days now, while it `may`; answers how many days were dirty.
 
         Raises:
             Unavailable: the database cannot be read or written.
@@ -74,17 +74,19 @@ class Folding:
             marks = await days.dirty(self._database, org_id, first, last)
             dirty = sorted({mark.day for mark in marks})
             for start in range(0, len(dirty), FOLDED_TOGETHER):
-                await self._fold(org_id, dirty[start : start + FOLDED_TOGETHER])
+                if may():
+                    await self._fold(org_id, dirty[start : start + FOLDED_TOGETHER])
         return len(dirty)
 
-    async def fold_closed(self) -> None:
-        """Fold every dirty day that is over, of all organizations.
+    async def fold_closed(self, may: Callable[[], bool] = lambda: True) -> None:
+        """Fold every dirty day that is over, of all organizations, while it `may`.
 
         Raises:
             Unavailable: the database cannot be read or written.
         """
         for org_id in await days.organizations(self._database.apart, self.yesterday):
-            await self.fold(org_id, 0, self.yesterday)
+            if may():
+                await self.fold(org_id, 0, self.yesterday, may)
 
     async def _fold(self, org_id: str, some: list[int]) -> None:
         """Fold these days, in order; where somebody else folds at the same time, they may stay dirty."""

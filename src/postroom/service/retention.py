@@ -1,6 +1,8 @@
 """Removes what is over: a few rows at a time, so that nobody waits for it."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 
 from postroom.domain import ids
 from postroom.domain.clock import DAY, HOUR, MINUTE, Clock
@@ -12,6 +14,10 @@ from postroom.store.database import Database
 SOME = 500
 MINUTES_AFTER = 25 * HOUR
 HOURS_AFTER = 8 * DAY
+
+
+class _NoMore(Exception):
+    """Another process is to go on."""
 
 
 class Retention:
@@ -26,9 +32,15 @@ class Retention:
         self._message_age = message_age
         self._event_age = event_age
         self._thinned = {MINUTE: 0, HOUR: 0}
+        self._may: Callable[[], bool] = lambda: True
 
-    async def sweep(self) -> None:
-        """Remove all that is over by now."""
+    async def sweep(self, may: Callable[[], bool] = lambda: True) -> None:
+        """Remove all that is over by now, for as long as it `may`; what is left is for whoever may next."""
+        self._may = may
+        with suppress(_NoMore):
+            await self._sweep()
+
+    async def _sweep(self) -> None:
         await self._finish_removals()
         now = self._clock()
         for organization in await organizations_store.every(self._database):
@@ -39,8 +51,10 @@ class Retention:
 
     async def _finish_removals(self) -> None:
         for org_id, removed_id, kind in await removals.every(self._database):
-            while await self._remove_some(org_id, removed_id, kind):
-                await _let_others_work()
+            more = True
+            while more:
+                more = await self._remove_some(org_id, removed_id, kind)
+                await self._between()
 
     async def _remove_some(self, org_id: str, removed_id: str, kind: str) -> bool:
         async def body(entry: Entry) -> bool:
@@ -60,7 +74,7 @@ class Retention:
             await self._delete(
                 org_id, [message for message, ended_at in some if ended_at is not None and ended_at < before]
             )
-            await _let_others_work()
+            await self._between()
             after = some[-1][0]
             some = await self._some_old(org_id, after, before) if len(some) == SOME else []
 
@@ -77,7 +91,7 @@ class Retention:
             deleted = await self._ledger.commit(
                 lambda entry: usage.delete_some_events(entry.tx, org_id, ids.lowest(before), SOME)
             )
-            await _let_others_work()
+            await self._between()
 
     async def _thin(self, org_id: str, now: int) -> None:
         """Keep the last totals of each minute after 25 hours, of each hour after 8 days, for good."""
@@ -89,7 +103,7 @@ class Retention:
     async def _thin_between(self, org_id: str, series: int, start: int, end: int, step: int) -> None:
         while start < end:
             deleted = await self._thin_some(org_id, series, start, end, step)
-            await _let_others_work()
+            await self._between()
             start = max(deleted) if len(deleted) == SOME else end
 
     async def _thin_some(self, org_id: str, series: int, start: int, end: int, step: int) -> list[int]:
@@ -97,7 +111,12 @@ class Retention:
             lambda entry: usage.thin_some(entry.tx, org_id, series, start, end, step, SOME)
         )
 
+    async def _between(self) -> None:
+        """Between two transactions others work; on the embedded database nothing else makes the loop turn.
 
-async def _let_others_work() -> None:
-    """Between two transactions; on the embedded database nothing else makes the loop turn."""
-    await asyncio.sleep(0)
+        Raises:
+            _NoMore: this process may not sweep any more.
+        """
+        await asyncio.sleep(0)
+        if not self._may():
+            raise _NoMore

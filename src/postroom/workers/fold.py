@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 class Fold:
-    """Folds every `interval` seconds, while it `may`: one process does at a time."""
+    """Folds every `interval` seconds, while it `may`, also in the middle: one process does at a time."""
 
     name = "fold"
 
@@ -26,7 +26,7 @@ class Fold:
         while True:
             try:
                 if self._may():
-                    await self._folding.fold_closed()
+                    await self._folding.fold_closed(self._may)
             except Unavailable as error:
                 log.warning("store_unavailable", worker=self.name, detail=error.detail)
             await asyncio.sleep(self._interval)

@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 class Sweep:
-    """Sweeps every `interval` seconds, while it `may`: one process does at a time."""
+    """Sweeps every `interval` seconds, while it `may`, also in the middle: one process does at a time."""
 
     name = "sweep"
 
@@ -35,7 +35,7 @@ class Sweep:
             try:
                 await self._api_keys.keep_uses()
                 if self._may():
-                    await self._retention.sweep()
+                    await self._retention.sweep(self._may)
             except Unavailable as error:
                 log.warning("store_unavailable", worker=self.name, detail=error.detail)
             await asyncio.sleep(self._interval)
