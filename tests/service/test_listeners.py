@@ -1,18 +1,21 @@
 """Making, changing, watching and deleting listeners."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from postroom.domain.errors import Invalid, NameTaken, NotFound
-from postroom.domain.listener import Counts, slot_of
+from postroom.domain.listener import Counts, Status, slot_of
 from postroom.domain.liveness import Liveness
+from postroom.service.listeners import HASTENED
 from tests.support.clock import NOON, MovingClock
 from tests.support.home import Home
 from tests.support.hub import NOWHERE, listed, opened, place, rows
 
 pytestmark = pytest.mark.anyio
+
+ON_AS_IT_IS_THEN_OFF: Final[tuple[Status, ...]] = ("enabled", "disabled")
 
 
 async def test_a_new_listener(home: Home) -> None:
@@ -130,3 +133,25 @@ async def test_deleting_a_listener(home: Home) -> None:
             await hub.listeners.get(here.org_id, here.queue_id, one.id)
         await hub.listeners.create(here.org_id, here.queue_id, one.name, NOWHERE, NOWHERE)
         assert await hub.audit.differences() == []
+
+
+async def test_what_waited_is_due_when_it_is_switched_on(home: Home) -> None:
+    """Though nobody who delivers has seen it off: what fits into the commit, the soonest of them first."""
+    clock = MovingClock()
+    async with opened(home, clock) as hub:
+        here = await place(hub)
+        listener = await here.listener()
+        for count in (HASTENED, 1):
+            await here.send_many(count)
+            await here.try_all(listener, 500)
+            clock.pass_(ms=10)
+        later = await here.next_due(listener)
+        for status in ON_AS_IT_IS_THEN_OFF:
+            await hub.listeners.update(here.org_id, here.queue_id, listener.id, status=status)
+            assert await here.due(listener) == []
+            assert await here.next_due(listener) == later
+        await hub.listeners.update(here.org_id, here.queue_id, listener.id, status="enabled")
+        assert len(await here.due(listener)) == HASTENED
+        assert later is not None
+        assert await here.next_due(listener) == later + 10
+        assert await here.counts(listener) == Counts(accepted=HASTENED + 1)

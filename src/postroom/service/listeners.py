@@ -20,6 +20,9 @@ from postroom.service.queues import discard_all
 from postroom.store import deliveries, listeners, queues
 from postroom.store.database import Database, Reader
 
+HASTENED = 500
+"""Deliveries that become due in the commit that switches their listener on."""
+
 
 class Report(msgspec.Struct, frozen=True):
     """A listener with what became of its deliveries; `missed` are the newest messages that it never took."""
@@ -131,6 +134,9 @@ class Listeners:
             listener = msgspec.structs.replace(before, **changes)
             if not await listeners.update(entry.tx, listener):
                 raise NameTaken(listener.name)
+            if (before.status, listener.status) == ("disabled", "enabled"):
+                # Whoever delivers does the same with all, but only where it has seen the listener off.
+                await deliveries.hasten(entry.tx, org_id, listener_id, entry.at, HASTENED)
             entry.event(
                 Kind.LISTENER_UPDATED, org_id, queue_id=queue_id, listener_id=listener_id, name=listener.name
             )
