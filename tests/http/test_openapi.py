@@ -83,6 +83,26 @@ def test_an_operation_is_described_whole(row: Operation, method: str, path: str)
     assert set(operation["responses"]) == statuses | {"200", "500"}
 
 
+def test_what_activities_are() -> None:
+    """A list of what the reader of lines decodes, with bounds, defaults and nothing else."""
+    (content,) = [each["requestBody"]["content"] for _, path, each in described() if path == "/activities"]
+    listed = content["application/json"]["schema"]
+    assert listed["type"] == "array"
+    schemas = DOCUMENT["components"]["schemas"]
+    message, deletion = (schemas[name.rpartition("/")[2]] for name in references(listed))
+    assert message["required"] == ["message_id", "at", "person", "space", "direct"]
+    assert deletion["required"] == ["message_id", "deleted"]
+    assert message["properties"]["files"] == {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 10_000,
+        "default": 0,
+    }
+    assert not message["additionalProperties"]
+    assert not deletion["additionalProperties"]
+    assert content["application/x-ndjson"]["schema"] == {"type": "string"}
+
+
 def test_operations_can_be_told_apart() -> None:
     """Programs name functions for the operationId, so no two are the same."""
     ids = [operation["operationId"] for _, _, operation in described()]

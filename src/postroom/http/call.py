@@ -109,7 +109,8 @@ class Operation(msgspec.Struct, frozen=True):
 
     `errors` are those of this operation alone; those that every request of its sort can meet are derived.
     A `resource` of None needs no key. Of its `forms`, the media types that it can answer, the first is JSON;
-    a handler answers in another with Finished. Where it `takes` media types, the handler reads the body.
+    a handler answers in another with Finished. Where it `takes` media types, the handler reads the body,
+    which is a list or lines of these `items`.
     """
 
     methods: tuple[str, ...]
@@ -123,6 +124,7 @@ class Operation(msgspec.Struct, frozen=True):
     also: str | None = None  # a second path, in the public document's own links
     forms: tuple[str, ...] = (JSON,)
     takes: tuple[str, ...] = ()
+    items: tuple[type[msgspec.Struct], ...] = ()
 
     @property
     def access(self) -> scope.Access:

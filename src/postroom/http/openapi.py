@@ -43,7 +43,7 @@ def document(operations: Iterable[Operation]) -> Json:
 
 def _components(operations: list[Operation]) -> Json:
     types = {each.answer for each in operations} | {each.body for each in operations if each.body}
-    types |= {_problem_of(each) for each in operations}
+    types |= {_problem_of(each) for each in operations} | {item for each in operations for item in each.items}
     _, components = msgspec.json.schema_components(
         sorted(types, key=lambda each: each.__name__), ref_template=_REF
     )
@@ -63,7 +63,8 @@ def _operation(operation: Operation, method: str, path: str) -> Json:
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
     elif operation.takes:
-        described["requestBody"] = {"required": True, "content": {kind: {} for kind in operation.takes}}
+        content = {kind: _taken(kind, operation.items) for kind in operation.takes}
+        described["requestBody"] = {"required": True, "content": content}
     return described
 
 
@@ -107,6 +108,16 @@ def _problem_of(operation: Operation) -> type[msgspec.Struct]:
 def _response(description: str, body: type[msgspec.Struct], forms: tuple[str, ...] = (JSON,)) -> Json:
     others: Json = {form: {"schema": {"type": "string"}} for form in forms if form != JSON}
     return {"description": description, "content": _content(body) | others}
+
+
+def _taken(kind: str, items: tuple[type[msgspec.Struct], ...]) -> Json:
+    """A body that the handler reads: a list where it is JSON, else lines, for which OpenAPI has no word."""
+    if not items:
+        return {}
+    if kind != JSON:
+        return {"schema": {"type": "string"}}
+    either = [{"$ref": _REF.format(name=item.__name__)} for item in items]
+    return {"schema": {"type": "array", "items": {"anyOf": either}}}
 
 
 def _content(body: type[msgspec.Struct]) -> Json:

@@ -21,6 +21,7 @@ from postroom.http import (
 )
 from postroom.http.accept import CSV, JSON
 from postroom.http.call import Operation
+from postroom.sources.ndjson import ActivityLine, DeletionLine
 
 _QUEUE = "/queues/{queue_id}"
 _LISTENER = _QUEUE + "/listeners/{listener_id}"
@@ -85,6 +86,7 @@ OPERATIONS: tuple[Operation, ...] = (
         None,
         source_bodies.ActivitiesQuery,
         takes=(JSON, *_LINES),
+        items=(ActivityLine, DeletionLine),
     ),
     Operation(_GET, "/sources", live_sources.get_all, source_bodies.SourcesAnswer, "sources"),
     Operation(

@@ -64,7 +64,9 @@ class Rejected(msgspec.Struct, frozen=True):
     detail: str
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class ActivityLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """An activity; `at` is ms since the epoch, UTC."""
+
     message_id: Id
     at: Time
     person: Id
@@ -83,18 +85,20 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     deleted: bool = False
 
 
-class _Deletion(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class DeletionLine(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A message was deleted, `at` ms since the epoch, UTC, where that is known."""
+
     message_id: Id
     deleted: bool
     at: Time | None = None
     source: Source | None = None
 
 
-_LINE = msgspec.json.Decoder(_Line).decode
-_DELETION = msgspec.json.Decoder(_Deletion).decode
+_LINE = msgspec.json.Decoder(ActivityLine).decode
+_DELETION = msgspec.json.Decoder(DeletionLine).decode
 
 
-def _one(raw: bytes) -> _Line | _Deletion:
+def _one(raw: bytes) -> ActivityLine | DeletionLine:
     try:
         return _LINE(raw)
     except msgspec.ValidationError:
@@ -103,7 +107,7 @@ def _one(raw: bytes) -> _Line | _Deletion:
         return _DELETION(raw)
 
 
-_FORM = Form[_Line | _Deletion](_Line, _one)
+_FORM = Form[ActivityLine | DeletionLine](ActivityLine, _one)
 
 
 def numbered(read: Read, source: str, *, by_line: bool = False) -> Iterator[Activity | Deletion | Rejected]:
@@ -116,7 +120,7 @@ def numbered(read: Read, source: str, *, by_line: bool = False) -> Iterator[Acti
             yield _told(line, at, source)
 
 
-def _batches(read: Read) -> Iterator[Batch[_Line | _Deletion]]:
+def _batches(read: Read) -> Iterator[Batch[ActivityLine | DeletionLine]]:
     first = read(CHUNK)
     rest = _rejoined(first, read)
     if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
@@ -124,7 +128,7 @@ def _batches(read: Read) -> Iterator[Batch[_Line | _Deletion]]:
     return in_lines(rest, _FORM, LONGEST_LINE)
 
 
-def _in_array(stream: JsonStream) -> Iterator[Batch[_Line | _Deletion]]:
+def _in_array(stream: JsonStream) -> Iterator[Batch[ActivityLine | DeletionLine]]:
     behind = 1
     for number, batch in in_list(stream, _FORM):
         yield number, batch
@@ -138,12 +142,14 @@ def _rejoined(first: bytes, read: Read) -> Read:
     return lambda size: ready.pop() if ready else read(size)
 
 
-def _told(line: _Line | _Deletion | Fault, number: int, source: str) -> Activity | Deletion | Rejected:
+def _told(
+    line: ActivityLine | DeletionLine | Fault, number: int, source: str
+) -> Activity | Deletion | Rejected:
     if isinstance(line, Fault):
         return Rejected(number, line.detail)
     if line.source is not None and (complaint := _complaint_of(line.source)):
         return Rejected(number, complaint)
-    if isinstance(line, _Deletion):
+    if isinstance(line, DeletionLine):
         return Deletion(line.source or source, line.message_id, line.at)
     with_sizes = line.file_bytes or line.files_of_unknown_size
     told = _with_files(line, number, source) if with_sizes else _activity(line, source)
@@ -162,7 +168,7 @@ def _complaint_of(source: str) -> str:
     return ""
 
 
-def _with_files(line: _Line, number: int, source: str) -> Activity | Rejected:
+def _with_files(line: ActivityLine, number: int, source: str) -> Activity | Rejected:
     if line.files_of_unknown_size > line.files:
         return Rejected(number, "files_of_unknown_size must not be more than files")
     if line.file_bytes and line.files == line.files_of_unknown_size:
@@ -170,7 +176,7 @@ def _with_files(line: _Line, number: int, source: str) -> Activity | Rejected:
     return _activity(line, source)
 
 
-def _activity(line: _Line, source: str) -> Activity:
+def _activity(line: ActivityLine, source: str) -> Activity:
     return Activity(
         line.source or source,
         line.message_id,
