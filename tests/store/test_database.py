@@ -183,10 +183,10 @@ async def test_inserted_rows_are_there_for_all_that_follows(home: Home) -> None:
         await tx.execute_many("insert_message", [("org", "m3", "q", None, b"")])
         await tx.execute("rename_message", "org", "m3", "renamed")
         await tx.execute("delete_message", "org", "m1")
-        return await tx.fetch("due_deliveries", "org", "l", 9, 9, 9)
+        return await tx.fetch("due_deliveries", "org", "l", 9, 9, 9, 0)
 
     async with opened(home) as database:
-        assert await database.transaction(body) == [("m2", 0, b"")]
+        assert await database.transaction(body) == [("m2", 0, b"", 5)]
     assert rows(home, "SELECT id, name FROM messages ORDER BY id") == [("m2", None), ("m3", "renamed")]
 
 

@@ -115,7 +115,7 @@ async def test_who_goes_on_after_an_error_has_committed_nothing(postgresql_home:
     async def body(tx: Transaction) -> None:
         await insert(tx, "lost")
         with suppress(asyncpg.DataError):
-            await tx.fetch("due_deliveries", "", "", 0, -1, 0)
+            await tx.fetch("due_deliveries", "", "", 0, -1, 0, 0)
 
     async with pooled(postgresql_home) as database:
         with pytest.raises(RuntimeError, match="undone"):

@@ -120,11 +120,11 @@ class Place:
 
     async def due(self, listener: Listener, limit: int = 10_000) -> list[Owed]:
         """The listener's deliveries that are due now."""
-        return (await self.hub.deliveries.due(self.org_id, listener.id, limit))[0]
+        return (await self.hub.deliveries.due(self.org_id, listener.id, limit)).some
 
     async def next_due(self, listener: Listener) -> int | None:
         """When the next one after now is due, ms."""
-        return (await self.hub.deliveries.due(self.org_id, listener.id, 1))[1]
+        return (await self.hub.deliveries.due(self.org_id, listener.id, 1)).next
 
     async def try_all(self, listener: Listener, status: int = 200) -> None:
         """One attempt for everything that is due now, each answered with `status`."""

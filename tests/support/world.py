@@ -290,7 +290,7 @@ async def _begin_attempts(hub: Hub, tenant: Tenant, step: Step) -> None:
     """Attempts whose outcomes are written later, whatever happens until then."""
     if tenant.listeners:
         listener = tenant.listeners[step.which % len(tenant.listeners)]
-        some, _ = await hub.deliveries.due(tenant.org_id, listener.id, step.many)
+        some = (await hub.deliveries.due(tenant.org_id, listener.id, step.many)).some
         flying = {(o.message_id, o.attempt.listener_id) for o in tenant.in_flight}
         for owed in some:
             if (owed.message_id, listener.id) not in flying:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from postroom.domain.listener import EVERY_SLOT, SLOTS, Counts, Listener
 from postroom.domain.retry import Policy
+from postroom.workers import lane
 from postroom.workers.deliver import Deliver
 from tests.acceptance.house import until
 from tests.acceptance.receiver import Behaviour, Receiver, answer, held
@@ -128,6 +129,41 @@ async def test_failed_while_the_store_is_read(home: HoldingHome) -> None:
         assert [got.attempt for got in receiver.got("/")] == [1, 2]
         first, second = await hub.messages.attempts(here.org_id, here.queue_id, message_id)
         assert second.at >= first.at + first.duration + 100
+
+
+async def test_a_retry_that_is_told_late(home: HoldingHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is overdue by then, and the store was read since: it is made all the same."""
+    monkeypatch.setattr(lane, "LATE", 0)
+    async with opened(home, policy=SOON) as hub, Receiver() as receiver, delivering(hub) as deliver:
+        here = await place(hub)
+        listener = await here.listener(receiver.on("/", answer(500), answer(200)))
+        written = home.database.hold_commit("insert_attempt")
+        await here.send()
+        await written.given()
+        await until(lambda: here.due(listener), bool)
+        reading = home.database.hold("due_deliveries")
+        deliver.waiting(here.org_id, listener.id)
+        await reading.given()
+        reading.let_go()
+        await here.send()
+        await reached(here, listener, Counts(2, 1))
+        written.let_go()
+        await reached(here, listener, Counts(2, 2))
+
+
+async def test_a_commit_that_is_seen_very_late(home: HoldingHome, postgresql_home: PostgresHome) -> None:
+    """What it owes became due long before all that was read; a search finds it."""
+    async with opened(home) as hub, Receiver() as receiver, delivering(hub) as deliver:
+        here = await place(hub)
+        listener = await here.listener(receiver.url("/"))
+        await here.send()
+        await reached(here, listener, Counts(1, 1))
+        rows = postgresql_home.rows
+        rows("INSERT INTO messages SELECT org_id, 'late', queue_id, name, data FROM messages")
+        rows("INSERT INTO deliveries SELECT org_id, 'late', listener_id, 0, 0, 1, NULL FROM deliveries")
+        rows("UPDATE listener_counts SET accepted = accepted + 1 WHERE accepted > 0")
+        deliver.waiting(here.org_id, listener.id, since=0)
+        await reached(here, listener, Counts(2, 2))
 
 
 async def attempts(here: Place, message_id: str, count: int) -> None:

@@ -31,6 +31,17 @@ class Lane(NamedTuple):
         return self.listener.status == "enabled" and not self.liveness.holds_deliveries
 
 
+class Due(NamedTuple):
+    """Some deliveries that are due, the longest due first; when the `next` one is that is not due yet.
+
+    All that became due by `read_to` are among them. Times are ms.
+    """
+
+    some: list[Owed]
+    next: int | None
+    read_to: int
+
+
 class Deliveries:
     """Deliveries of all organizations, for whoever delivers; `random` gives 0..1."""
 
@@ -70,11 +81,11 @@ class Deliveries:
             return None
         return Lane(listener, await listeners.liveness(self._database, org_id, listener_id))
 
-    async def due(self, org_id: str, listener_id: str, limit: int) -> tuple[list[Owed], int | None]:
-        """A listener's deliveries that are due now, the longest due first, and when (ms) the next one is."""
-        now = self._clock()
-        some = await deliveries.due(self._database, org_id, listener_id, now, limit, SHORT)
-        return some, await deliveries.next_due(self._database, org_id, listener_id, now)
+    async def due(self, org_id: str, listener_id: str, limit: int, since: int = 0) -> Due:
+        """A listener's deliveries that are due now, and became so `since` that time (ms)."""
+        key, now = (org_id, listener_id), self._clock()
+        some, read_to = await deliveries.due(self._database, *key, (since, now), limit, SHORT)
+        return Due(some, await deliveries.next_due(self._database, *key, now), read_to)
 
     async def data(self, org_id: str, message_id: str) -> bytes | None:
         """What is to be sent; None where the message is gone."""

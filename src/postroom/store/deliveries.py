@@ -64,10 +64,16 @@ async def attempts(reader: Reader, org_id: str, message_id: str) -> list[Attempt
     return [Attempt(*row) for row in await reader.fetch("list_attempts", org_id, message_id)]
 
 
-async def due(reader: Reader, org_id: str, listener_id: str, now: int, limit: int, short: int) -> list[Owed]:
-    """A listener's deliveries that are due, the longest due first, with data of at most `short` bytes."""
-    rows = await reader.fetch("due_deliveries", org_id, listener_id, now, limit, short)
-    return [Owed(*row) for row in rows]
+async def due(
+    reader: Reader, org_id: str, listener_id: str, span: tuple[int, int], limit: int, short: int
+) -> tuple[list[Owed], int]:
+    """A listener's deliveries that became due in a span, the longest due first, and up to when these are all.
+
+    Times are ms, the ends of the span included; data has at most `short` bytes.
+    """
+    since, now = span
+    rows = await reader.fetch("due_deliveries", org_id, listener_id, now, limit, short, since)
+    return [Owed(*row[:3]) for row in rows], rows[-1][3] if len(rows) == limit else now
 
 
 async def next_due(reader: Reader, org_id: str, listener_id: str, after: int) -> int | None:

@@ -86,11 +86,13 @@ class Deliver:
         if self.holds(listener_id):
             self._lane((org_id, listener_id)).discard(message_id)
 
-    def waiting(self, org_id: str, listener_id: str) -> None:
-        """The store has something for a listener that this process may not know of."""
+    def waiting(self, org_id: str, listener_id: str, since: int | None = None) -> None:
+        """The store has something for a listener that this process may not know of; of late, or `since`."""
         if self.holds(listener_id):
             lane = self._lane((org_id, listener_id))
             lane.more = True
+            if since is not None:
+                lane.look_from(since)
             self._consider(lane)
 
     @property
@@ -196,6 +198,7 @@ class Deliver:
         reopened = lane.closed and known.open
         lane.lane = None if key in self._stale else known  # where it has changed again meanwhile
         lane.closed, lane.more = not known.open, lane.more or waiting
+        lane.look_from(0)
         if reopened:
             self._start(self._hasten(lane))
         self._consider(lane)
@@ -204,28 +207,31 @@ class Deliver:
         """What waited for a listener that was off or dead goes on at once."""
         try:
             while not self._stopping and await self._deliveries.hasten(*lane.key):
-                lane.more = True
-                self._consider(lane)
+                self._search(lane)
                 await asyncio.sleep(0)
         except Unavailable as error:
             log.warning("store_unavailable", worker=self.name, detail=error.detail)
             lane.closed = True  # so that it is tried again
             asyncio.get_running_loop().call_later(LONGEST_PAUSE, self.changed, *lane.key)
+        self._search(lane)
+
+    def _search(self, lane: LaneQueue) -> None:
+        """Look at all that the store has for a listener."""
         lane.more = True
+        lane.look_from(0)
         self._consider(lane)
 
     async def _feed(self, lane: LaneQueue) -> None:
-        asked = READ_AT_ONCE + len(lane.running)
-        lane.expect()
+        asked, since = READ_AT_ONCE + len(lane.running), lane.expect()
         try:
-            read, next_due = await self._deliveries.due(*lane.key, asked)
+            read = await self._deliveries.due(*lane.key, asked, since)
         except Unavailable:
-            lane.load([], 0)
+            lane.load([], 0, 0)
             self._hungry.add(lane.key)
             raise
-        lane.load(read, asked)
-        if next_due is not None:
-            self._set_alarm(lane.key, next_due)
+        lane.load(read.some, asked, read.read_to)
+        if read.next is not None:
+            self._set_alarm(lane.key, read.next)
         self._consider(lane)
 
     def _consider(self, lane: LaneQueue) -> None:
@@ -277,7 +283,7 @@ class Deliver:
                     self._set_alarm(lane.key, outcome.at)
         except Exception:
             log.exception("delivery_broke", worker=self.name, message=owed.message_id, listener=listener.id)
-            self._set_alarm(lane.key, self._clock() + SECOND)
+            self._set_alarm(lane.key, self._clock() + SECOND, since=0)
         finally:
             lane.running.discard(owed.message_id)
             self._done(lane.key)
@@ -326,10 +332,13 @@ class Deliver:
         lane = self._lanes[key] = LaneQueue(*key, self._running.get(key, set()), more)
         return lane
 
-    def _set_alarm(self, key: Key, at: int) -> None:
-        """Look for what a listener is owed at the time `at`, ms."""
+    def _set_alarm(self, key: Key, at: int, since: int | None = None) -> None:
+        """At the time `at`, ms, look for what a listener is owed that becomes due then, or did `since`."""
         lane = self._lanes.get(key)
-        if lane is not None and (lane.wake_at is None or at < lane.wake_at):
+        if lane is None:
+            return
+        lane.look_from(at if since is None else since)
+        if lane.wake_at is None or at < lane.wake_at:
             lane.wake_at = at
             heapq.heappush(self._timers, (at, key))
             self._wake.set()

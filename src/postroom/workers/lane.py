@@ -3,9 +3,13 @@
 from collections import deque
 
 from postroom.domain.delivery import SHORT, Owed
+from postroom.domain.ids import time_of
 from postroom.service.deliveries import Lane
 
 MOST_HELD = 256
+LATE = 1000
+"""How much later, ms, another process' commit is seen than it says. What is later still is searched for."""
+_EVER = 1 << 62
 
 
 class LaneQueue:
@@ -26,6 +30,7 @@ class LaneQueue:
         self.wake_at: int | None = None
         self._past: set[str] | None = None  # while the store is asked: what is not to be taken from there
         self._newest = ""  # of all messages that the store ever gave
+        self._since = 0  # ms; what became due before was read, and is in memory or has come to its end
 
     def ready(self, most: int) -> bool:
         """Whether a request can be made, with at most `most` at once."""
@@ -46,17 +51,32 @@ class LaneQueue:
         # What is no newer than anything read may have been read, and sent, before this process was told.
         if in_turn or owed.message_id <= self._newest:
             self.more = True
+            self.look_from(time_of(owed.message_id))
         elif owed.data is not None and len(owed.data) > SHORT:
             self.due.append(Owed(owed.message_id, owed.attempts))
         else:
             self.due.append(owed)
 
-    def expect(self) -> None:
-        """The store is being asked."""
-        self._past, self.more = set(self.running), False
+    def look_from(self, at: int) -> None:
+        """The store may have something that became due at the time `at` (ms), or later."""
+        self._since = min(self._since, at)
 
-    def load(self, read: list[Owed], asked: int) -> None:
-        """Take what the store gave when it was asked for so many, but for what is or was under way."""
+    def expect(self) -> int:
+        """The store is being asked: for what became due since this time, ms.
+
+        What was read need not be looked at again. A database that has not cleaned up yet what came to its end
+        would pass over all of it.
+        """
+        self._past, self.more = set(self.running), False
+        since, self._since = self._since, _EVER
+        return since
+
+    def load(self, read: list[Owed], asked: int, read_to: int) -> None:
+        """Take what the store gave when it was asked for so many, but for what is or was under way.
+
+        It was all that became due by the time `read_to`, ms.
+        """
+        self.look_from(max(read_to - LATE, 0))
         past, self._past = self._past or set(), None
         self._newest = max([self._newest, *(owed.message_id for owed in read)])
         self.due.extend(owed for owed in read if owed.message_id not in past)

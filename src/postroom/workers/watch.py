@@ -52,4 +52,4 @@ class Watch:
     async def _search(self) -> None:
         """Whoever accepted something elsewhere has told of it; but what is told may be lost."""
         for key in await self._hub.deliveries.waiting():
-            self._deliver.waiting(*key)
+            self._deliver.waiting(*key, since=0)
