@@ -20,7 +20,7 @@ from postroom.domain.errors import (
 from postroom.http.accept import chosen
 from postroom.http.bodies import Query
 from postroom.http.call import Call, Operation, Site
-from postroom.http.upload import Receive, Upload
+from postroom.http.upload import ALL_HERE, Receive, Upload
 
 Scope = MutableMapping[str, Any]
 
@@ -50,7 +50,8 @@ async def admit(site: Site, operation: Operation, scope: Scope, receive: Receive
         upload = Upload(receive, dict(scope["headers"]), site.body_limit, site.body_time)
     elif operation.body is not None:
         _check_content_type(headers.get(b"content-type"))
-        sent = Upload(receive, headers, site.body_limit, site.body_time)
+        here = scope.get(ALL_HERE, False)
+        sent = Upload(receive, headers, site.body_limit, site.body_time, all_here=here)
         body = _decoded(operation.body, await sent.whole())
     return Call(site, _base(site, scope, headers), path, query, body, key, form, upload)
 

@@ -7,6 +7,7 @@ from msgspec.json import encode
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from postroom.http.problems import problem
+from postroom.http.upload import ALL_HERE
 
 
 class _OneWrite:
@@ -44,10 +45,14 @@ class _OneWrite:
 
 
 class Protocol(HttpToolsProtocol):
-    """Uvicorn's HTTP/1.1, with a bound on the time of a request's head, and problems in our form."""
+    """Uvicorn's HTTP/1.1, with a bound on the time of a request's head, and problems in our form.
+
+    Most requests come in one piece: for them no time is measured, and whoever reads the body is told.
+    """
 
     head_time = 0.0  # seconds
     _patience: asyncio.TimerHandle | None = None
+    _in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, _OneWrite(transport, self.loop)))
@@ -57,13 +62,25 @@ class Protocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head and self._patience is None:
+            self._expect_head()
+
     def on_message_begin(self) -> None:
-        self._expect_head()
+        self._stop_waiting()  # for a first byte
+        self._in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        # Before the application runs, which is in the next turn of the loop.
+        cast(dict[str, Any], self.scope)[ALL_HERE] = True
 
     def send_400_response(self, msg: str) -> None:
         body = encode(problem(400, f"the request cannot be read: {msg}"))
@@ -75,7 +92,6 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def _expect_head(self) -> None:
-        self._stop_waiting()
         self._patience = self.loop.call_later(self.head_time, self.transport.close)
 
     def _stop_waiting(self) -> None:

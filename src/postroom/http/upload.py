@@ -10,6 +10,8 @@ from postroom.domain.errors import Malformed, TooLarge
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
+ALL_HERE = "postroom.all_here"
+"""The key in a request's scope that says that its body need not be waited for."""
 DISCARD_TIME = 1.0  # seconds
 MOST_DISCARDED = 8 * 2**20  # bytes
 
@@ -17,14 +19,23 @@ MOST_DISCARDED = 8 * 2**20  # bytes
 class Upload:
     """A body that is read once; its first byte is asked for when somebody reads.
 
-    `limit` is in bytes. It has `time` seconds to come.
+    `limit` is in bytes. It has `time` seconds to come, unless it is `all_here`.
     """
 
-    def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limit: int, time: float) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        headers: Mapping[bytes, bytes],
+        limit: int,
+        time: float,
+        *,
+        all_here: bool = False,
+    ) -> None:
         self.headers = headers
         self._receive = receive
         self._limit = limit
         self._time = time
+        self._all_here = all_here
 
     async def whole(self, least: int = 0) -> bytes:
         """All of it; its limit is not less than `least` bytes.
@@ -34,7 +45,14 @@ class Upload:
             Malformed: it did not come in time, or not whole.
         """
         limit = max(self._limit, least)
-        await self._refuse_at_once(limit)
+        if self._announces_more_than(limit):
+            await self._refuse_at_once(limit)
+        body, more = await (self._part() if self._all_here else self._gathered(limit))
+        if len(body) > limit:
+            await self._refuse_more(limit, more)
+        return body
+
+    async def _gathered(self, limit: int) -> tuple[bytes, bool]:
         body, more = b"", True
         try:
             async with asyncio.timeout(self._time):
@@ -43,8 +61,7 @@ class Upload:
                     body = body + part if body else part
         except TimeoutError as error:
             raise _too_slow(self._time) from error
-        await self._refuse_more(limit, len(body), more)
-        return body
+        return body, more
 
     async def parts(self, limit: int, pace: float = math.inf) -> AsyncGenerator[bytes, None]:
         """Its pieces, as they come; for each `pace` bytes it has a second more.
@@ -53,29 +70,32 @@ class Upload:
             TooLarge: it is over the limit.
             Malformed: it did not come in time, or not whole.
         """
-        await self._refuse_at_once(limit)
+        if self._announces_more_than(limit):
+            await self._refuse_at_once(limit)
         received, more, begun = 0, True, asyncio.get_running_loop().time()
         while more:
             time = self._time + received / pace
             part, more = await self._part_in_time(begun + time, time)
             received += len(part)
-            await self._refuse_more(limit, received, more)
+            if received > limit:
+                await self._refuse_more(limit, more)
             yield part
 
-    async def _refuse_at_once(self, limit: int) -> None:
-        """Raise TooLarge where that is announced."""
+    def _announces_more_than(self, limit: int) -> bool:
         length = self.headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > limit:
-            if b"expect" not in self.headers:  # who asks first has sent nothing yet
-                await self._discard()
-            raise _too_large(limit)
+        return not length.isdigit() or int(length) > limit
 
-    async def _refuse_more(self, limit: int, received: int, more: bool) -> None:
-        """Raise TooLarge where that is what came."""
-        if received > limit:
-            if more:
-                await self._discard()
-            raise _too_large(limit)
+    async def _refuse_at_once(self, limit: int) -> None:
+        """Raise TooLarge where too much is announced."""
+        if b"expect" not in self.headers:  # who asks first has sent nothing yet
+            await self._discard()
+        raise _too_large(limit)
+
+    async def _refuse_more(self, limit: int, more: bool) -> None:
+        """Raise TooLarge where too much has come, of which there is `more`."""
+        if more:
+            await self._discard()
+        raise _too_large(limit)
 
     async def _part_in_time(self, end: float, time: float) -> tuple[bytes, bool]:
         try:

@@ -7,8 +7,7 @@ totals of its own, so that flushers, of this process or of others, never wait fo
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from postroom.domain.clock import HeldClock
@@ -99,26 +98,27 @@ class Writer:
 
     async def commit(self, body: Callable[[Entry], Awaitable[T]], *, at_once: bool = False) -> T:
         """As `Ledger.commit`; what is done `at_once` trusts what is in memory first."""
-        async with self._in_turn():
+        if self._turn.locked():
+            await self._wait_for_turn()
+        else:
+            await self._turn.acquire()
+        try:
             result, done = await self._run(body, at_once)
             if done.hold:
                 self.series.committed(done.hold, done.segments)
+        finally:
+            self._turn.release()
         for action in done.entry.afterwards:
             action()
         return result
 
-    @asynccontextmanager
-    async def _in_turn(self) -> AsyncIterator[None]:
+    async def _wait_for_turn(self) -> None:
         """Where one commit takes long, those behind it are not to wait as long again, one after the other."""
         try:
-            async with asyncio.timeout(TURN_WITHIN) if self._turn.locked() else nullcontext():
+            async with asyncio.timeout(TURN_WITHIN):
                 await self._turn.acquire()
         except TimeoutError as error:
             raise Unavailable("other writes take long; try again") from error
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     async def _run(self, body: Callable[[Entry], Awaitable[T]], at_once: bool) -> tuple[T, Committed]:
         async def transaction(tx: Transaction) -> tuple[T, Committed]:
