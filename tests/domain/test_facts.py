@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from postroom.domain.activity import Activity, Client, Deletion
 from postroom.domain.clock import DAY
-from postroom.domain.facts import MOST_SOURCES, Facts, Keyring, Marks
+from postroom.domain.facts import MOST_BEGUN, Facts, Keyring, Marks
 from postroom.domain.pseudonyms import Pseudonyms
 from postroom.domain.totals import traits
 
@@ -81,7 +81,7 @@ def test_secrets_and_sources() -> None:
     one, other = Keyring(SECRET), Keyring(SECRET[::-1])
     first = one.keyed([sent(1)])
     assert first.facts[0].keys != other.keyed([sent(1)]).facts[0].keys
-    many = [sent(1, f"source {number}") for number in range(2 * MOST_SOURCES)]
+    many = [sent(1, f"source {number}") for number in range(2 * MOST_BEGUN)]
     assert len({facts.keys[0] for facts in one.keyed(many).facts}) == len(many)
     assert one.keyed([sent(1)]) == first
 

@@ -67,6 +67,7 @@ async def test_a_difference_is_named(home: Home, damage: str, counted: int, fact
 DAY_TOTALS: Final = "UPDATE day_totals SET messages = messages + 1 WHERE day = $1"
 NOBODY: Final = "UPDATE day_totals SET people = $2 WHERE day = $1"
 SOMEBODY_ELSE: Final = "UPDATE activities SET person = person + 99 WHERE day = $1"
+OTHER_PARTS: Final = "UPDATE day_totals SET part = part + 2 WHERE day = $1"
 NO_TOTALS: Final = "DELETE FROM day_totals WHERE day = $1"
 NO_FACTS: Final = "DELETE FROM activities WHERE day = $1"
 
@@ -76,7 +77,8 @@ NO_FACTS: Final = "DELETE FROM activities WHERE day = $1"
     [
         (DAY_TOTALS, [], [("messages", 3, 2)]),
         (NOBODY, [packed([])], [("people", 0, 2)]),
-        (SOMEBODY_ELSE, [], [("people", 2, 2), ("groups", 1, 1), ("directs", 0, 0)]),
+        (SOMEBODY_ELSE, [], [("people", 2, 2)]),
+        (OTHER_PARTS, [], [("parts", 1, 1)]),
         (NO_TOTALS, [], [("messages", 0, 2), ("people", 0, 2), ("groups", 0, 1)]),
         (NO_FACTS, [], [("messages", 2, 0), ("people", 2, 0), ("groups", 1, 0)]),
     ],

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import os
+import resource
 import struct
 import tarfile
 import tempfile
@@ -87,6 +88,23 @@ def test_a_gzipped_zip_that_was_cut_short(tmp_path: Path) -> None:
     path = folder(tmp_path, {"a.zip.gz": packed[: len(packed) // 2]}) / "a.zip.gz"
     with pytest.raises(Refused, match="damaged zip"):
         open_archive(path)
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.zip.gz"])
+def test_no_room_to_unpack(tmp_path: Path, name: str) -> None:
+    """Is no damage of the export: it is refused, and the sentence says what to do."""
+    files = {"a.json": bytes(range(256)) * 1000}
+    zipped(tmp_path / "a.zip", files)
+    path = tarred(tmp_path / "a.tar.gz", files) if name == "a.tar.gz" else tmp_path / name
+    if path.name == "a.zip.gz":
+        path.write_bytes(gzip.compress((tmp_path / "a.zip").read_bytes()))
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, most[1]))  # as a full disk would
+    try:
+        with pytest.raises(Refused, match=r"no room to unpack it .* TMPDIR"):
+            open_archive(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
 
 def test_sizes(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Whatever is wrong with an export, its reader says so and goes on; nothing else is ever raised."""
 
+import gzip
 import json
 import os
 import tempfile
@@ -234,6 +235,14 @@ def test_a_packed_tar_that_was_cut_short(tmp_path: Path) -> None:
             "ends too early; the rest of the list was left out",
         ),
     ]
+
+
+@pytest.mark.parametrize("begin", [b"[\n", b'{"messages": [\n'])
+def test_a_file_that_is_cut_behind_its_first_bracket(tmp_path: Path, begin: bytes) -> None:
+    """It is told, though none of its records can be seen."""
+    path = folder(tmp_path, {"good.json": SAMPLES["matrix"]()["export.json"]})
+    (path / "bad.json.gz").write_bytes(gzip.compress(begin + b" " * 200_000)[:-150])
+    assert [each.place for each in damaged(records("matrix", path))] == ["bad.json"]
 
 
 def test_a_packed_tar_without_what_it_needs(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ BY_VALUES: Final = {
     "due_deliveries",
     "hasten_deliveries",
     "last_event_time",
-    "list_days",
+    "next_day",
     "list_dirty_organizations",
     "list_liveness_like",
     "list_messages",

@@ -16,10 +16,10 @@ if TYPE_CHECKING:  # loading it takes longer than most commands run
 app = commands()
 
 
-COLUMNS = "Organization", "Listener or day", "Counter", "Counted", "Facts"
+DIFFERENCE_COLUMNS = "Organization", "Listener or day", "Counter", "Counted", "Facts"
 
 
-def cells(each: "Difference") -> tuple[object, ...]:
+def difference_row(each: "Difference") -> tuple[object, ...]:
     """A difference as a row."""
     return each.organization, each.listener or each.day, each.counter, each.counted, each.facts
 
@@ -32,7 +32,7 @@ def audit(*, place: Place, as_json: Json = False) -> None:
     if as_json:
         show_json({"ok": not found, "differences": found})
     elif found:
-        show_table(COLUMNS, [cells(each) for each in found], "")
+        show_table(DIFFERENCE_COLUMNS, [difference_row(each) for each in found], "")
     elif on_terminal():
         say("Every count is what the facts give.")
     if found:

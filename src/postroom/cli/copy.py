@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.cli.audit import COLUMNS, cells
+from postroom.cli.audit import DIFFERENCE_COLUMNS, difference_row
 from postroom.cli.command import Command, commands
 from postroom.cli.failures import Refused
 from postroom.cli.options import Json
@@ -85,7 +85,8 @@ def _show(found: "Verification") -> None:
         show_table(("Table", "Rows in source", "Rows in target"), rows, "")
     differences = [("source", each) for each in found.source] + [("target", each) for each in found.target]
     if differences:
-        show_table(("Database", *COLUMNS), [(side, *cells(each)) for side, each in differences], "")
+        rows_of_both = [(side, *difference_row(each)) for side, each in differences]
+        show_table(("Database", *DIFFERENCE_COLUMNS), rows_of_both, "")
     if found.good and on_terminal():
         say("Every row is there, and every count is what the facts give.")
 

@@ -14,7 +14,7 @@ from postroom.domain.clock import DAY
 from postroom.domain.pseudonyms import Pseudonyms
 from postroom.domain.totals import traits
 
-MOST_SOURCES = 50
+MOST_BEGUN = 50
 """Sources whose hashes are begun in memory."""
 
 
@@ -118,7 +118,7 @@ class Keyring:
 
     def _of(self, source: str) -> Pseudonyms:
         if source not in self._pseudonyms:
-            if len(self._pseudonyms) >= MOST_SOURCES:
+            if len(self._pseudonyms) >= MOST_BEGUN:
                 self._pseudonyms.clear()
             self._pseudonyms[source] = Pseudonyms(self._secret, source)
         return self._pseudonyms[source]

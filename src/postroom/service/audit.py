@@ -3,13 +3,14 @@
 from functools import partial
 
 import msgspec
+from pyroaring import BitMap
 
 from postroom.domain.clock import DAY, Clock
 from postroom.domain.day import day_of, iso
 from postroom.domain.listener import Counts
 from postroom.domain.totals import BITMAPS, Cell, added, united
 from postroom.domain.usage import NAMES, NOTHING, plus
-from postroom.service.folding import folded
+from postroom.service.folding import FOLDED_TOGETHER, folded
 from postroom.store import days, deliveries, listeners, processes, usage
 from postroom.store import organizations as organizations_store
 from postroom.store.database import Database, Reader
@@ -36,20 +37,26 @@ class Audit:
     async def differences(self) -> list[Difference]:
         """Every count that the facts contradict; none, if Postroom keeps its promises.
 
-        Each organization is read in one state of the database: nothing changes between counts and facts.
+        Each organization is read in one state of the database, in which nothing changes between counts and
+        facts, and so are some past days at a time.
         """
         found: list[Difference] = []
         for organization in await organizations_store.every(self._database):
             found += await self._database.snapshot(partial(self._of, organization.id))
+            found += await self._of_days(organization.id)
+        return found
+
+    async def _of_days(self, org_id: str) -> list[Difference]:
+        """All days that are over; to read them takes long, and long transactions hinder cleaning up."""
+        found: list[Difference] = []
+        after, last = -1, day_of(self._clock()) - 1
+        while after < last:
+            some, after = await self._database.snapshot(partial(_of_days, org_id, after, last))
+            found += some
         return found
 
     async def _of(self, org_id: str, reader: Reader) -> list[Difference]:
-        now = self._clock()
-        return [
-            *await _of_listeners(reader, org_id),
-            *await _of_counters(reader, org_id, now - DAY),
-            *await _of_days(reader, org_id, day_of(now) - 1),
-        ]
+        return await _of_listeners(reader, org_id) + await _of_counters(reader, org_id, self._clock() - DAY)
 
 
 async def _of_listeners(reader: Reader, org_id: str) -> list[Difference]:
@@ -79,32 +86,46 @@ async def _of_counters(reader: Reader, org_id: str, edge: int) -> list[Differenc
     ]
 
 
-async def _of_days(reader: Reader, org_id: str, last: int) -> list[Difference]:
-    """The totals that are kept of days up to `last` are what their activity gives, unless they are dirty."""
-    dirty = {mark.day for mark in await days.dirty(reader, org_id, 0, last)}
+async def _of_days(org_id: str, after: int, last: int, reader: Reader) -> tuple[list[Difference], int]:
+    """Of some days after the one, up to the last: what is kept is what their activity gives, unless dirty.
+
+    Also answers the last day that was looked at.
+    """
+    dirty = {mark.day for mark in await days.dirty(reader, org_id, after, last)}
     found: list[Difference] = []
-    for day in await days.every(reader, org_id):
-        if day <= last and day not in dirty:
-            kept, facts = await days.cells(reader, org_id, day, day), await folded(reader, org_id, day)
-            found += _of_day(org_id, day, kept, sorted(facts))
-    return found
+    for _ in range(FOLDED_TOGETHER):
+        day = await days.following(reader, org_id, after)
+        if day is None or day > last:
+            return found, last
+        if day not in dirty:
+            found += _of_day(
+                org_id, day, await days.cells(reader, org_id, day, day), await folded(reader, org_id, day)
+            )
+        after = day
+    return found, after
 
 
 def _of_day(org_id: str, day: int, kept: list[Cell], facts: list[Cell]) -> list[Difference]:
-    """Numbers of all parts together; who is behind them may differ where the numbers do not."""
-    if _sets(kept) == _sets(facts):
+    """Of all parts together, or how many parts there are where only those differ."""
+    if _plain(kept) == _plain(facts):
         return []
-    counted, fact = _numbers(kept), _numbers(facts)
-    names = [name for name in counted if counted[name] != fact[name]] or [*BITMAPS]
-    return [Difference(org_id, None, name, counted[name], fact[name], iso(day)) for name in names]
+    counted, fact = _together(kept), _together(facts)
+    names = [name for name in counted if counted[name] != fact[name]]
+    numbers = [(name, _number(counted[name]), _number(fact[name])) for name in names]
+    told = numbers or [("parts", len(kept), len(facts))]
+    return [Difference(org_id, None, *each, day=iso(day)) for each in told]
 
 
-def _sets(cells: list[Cell]) -> list[tuple[object, ...]]:
+def _plain(cells: list[Cell]) -> list[tuple[object, ...]]:
     """The same, where bitmaps are equal whenever what is in them is."""
-    return [(*cell[:-3], *(united([bitmap]) for bitmap in cell[-3:])) for cell in cells]
+    return [(*cell[:-3], *(united([bitmap]) for bitmap in cell[-3:])) for cell in sorted(cells)]
 
 
-def _numbers(cells: list[Cell]) -> dict[str, int]:
-    """The counts of all parts of a day, and how many people and spaces are in any of them."""
-    sizes = {name: len(united(getattr(cell, name) for cell in cells)) for name in BITMAPS}
-    return added(cell.counts for cell in cells)._asdict() | sizes
+def _together(cells: list[Cell]) -> dict[str, int | BitMap]:
+    """The counts of all parts of a day, and who and what is in any of them."""
+    sets = {name: united(getattr(cell, name) for cell in cells) for name in BITMAPS}
+    return added(cell.counts for cell in cells)._asdict() | sets
+
+
+def _number(value: int | BitMap) -> int:
+    return value if isinstance(value, int) else len(value)

@@ -34,7 +34,7 @@ class Lane(NamedTuple):
 class Due(NamedTuple):
     """Some deliveries that are due, the longest due first; when the `next` one is that is not due yet.
 
-    All that became due by `read_to` are among them. Times are ms.
+    All that became due since the time that was asked for, and by `read_to`, are among them. Times are ms.
     """
 
     some: list[Owed]

@@ -119,8 +119,8 @@ async def _read(reader: Reader, org_id: str, first: int, last: int) -> Days:
 
 async def folded(reader: Reader, org_id: str, day: int) -> list[Cell]:
     """What the facts of a day come to."""
-    facts = await days.facts(reader, org_id, day)
-    people, spaces = _numbers(facts.people), _numbers(facts.spaces)
+    sums = await days.sums(reader, org_id, day)
+    people, spaces = _numbers(sums.people), _numbers(sums.spaces)
     return [
         Cell(
             day,
@@ -131,7 +131,7 @@ async def folded(reader: Reader, org_id: str, day: int) -> list[Cell]:
             packed(spaces[source, sender, deleted, 0]),
             packed(spaces[source, sender, deleted, 1]),
         )
-        for source, sender, deleted, *counts in facts.counts
+        for source, sender, deleted, *counts in sums.counts
     ]
 
 

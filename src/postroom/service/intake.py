@@ -14,7 +14,7 @@ from postroom.service.numbering import Book, Names, Numbering
 from postroom.store import activities
 from postroom.store.database import Database, Row, Transaction
 
-MOST_KEYRINGS = 1_000
+MOST_KEYRINGS = 20
 """Organizations whose secrets are in memory."""
 _KEY, _DAY, _SOURCE = 1, 2, 3  # places in a row
 
@@ -132,14 +132,13 @@ def _rows(org_id: str, keyed: Keyed, books: Mapping[str, Book]) -> _Rows:
         book = books[facts.source]
         rows.messages.extend(_messages(org_id, facts, book))
         rows.repeated.update({(day, book.number): count for day, count in facts.repeated.items()})
+    told = {key for facts in keyed.facts for key in facts.keys} if keyed.marks else set[bytes]()
     for marks in keyed.marks:
         book = books[marks.source]
         rows.deletions.extend(zip(repeat(org_id), marks.keys, repeat(book.number), marks.times))
-        if marks.sent.keys:
-            told = {row[_KEY] for row in rows.messages}
-            sent = [row for row in _messages(org_id, marks.sent, book) if row[_KEY] not in told]
-            rows.messages.extend(sent)
-            rows.retold.update(row[_KEY] for row in sent)
+        sent = [row for row in _messages(org_id, marks.sent, book) if row[_KEY] not in told]
+        rows.messages.extend(sent)
+        rows.retold.update(row[_KEY] for row in sent)
     rows.messages.sort(key=itemgetter(_KEY))
     rows.deletions.sort(key=itemgetter(_KEY))
     return rows

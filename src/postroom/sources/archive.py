@@ -157,7 +157,7 @@ class Zip(Archive):
     def __init__(self, path: Path, limits: Limits) -> None:
         super().__init__(limits)
         try:
-            file = self._exit.enter_context(self._whole(path) if _is_gzipped(path) else path.open("rb"))
+            file = self._whole(path) if _is_gzipped(path) else self._exit.enter_context(path.open("rb"))
             check_directory(file, limits)
             self._zip = self._exit.enter_context(self._opened(file))
         except BaseException:
@@ -166,12 +166,12 @@ class Zip(Archive):
         self._take(self._found())
 
     def _whole(self, path: Path) -> BinaryIO:
-        file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115  closed with the rest
+        file = self._exit.enter_context(_aside())
         with path.open("rb") as packed:
             stream = Unzipped(Stream(packed, Meter(self._limits)), Meter(self._limits), self._limits)
             source = UpToDamage(stream.read)
             while data := source.read(CHUNK):
-                file.write(data)
+                _write(file, data)
         if source.trouble is not None:
             self.damage.append(Damaged(path.name, f"{source.trouble}; what comes after was left out"))
         return file
@@ -212,10 +212,13 @@ class Tar(Archive):
         super().__init__(limits)
         packed = _is_gzipped(path)
         source = Stream(self._exit.enter_context(path.open("rb")), Meter(limits))
-        file = tempfile.TemporaryFile() if packed else path.open("rb")  # noqa: SIM115  closed with the rest
-        self._file = cast(BinaryIO, self._exit.enter_context(file))
+        self._file = self._exit.enter_context(_aside() if packed else path.open("rb"))
         self._packed = packed
-        self._take(self._found(Unzipped(source, Meter(limits), limits) if packed else source, path.name))
+        try:
+            self._take(self._found(Unzipped(source, Meter(limits), limits) if packed else source, path.name))
+        except BaseException:
+            self.close()
+            raise
 
     def _found(self, stream: Stream, name: str) -> Iterator[tuple[str, Member]]:
         source = UpToDamage(stream.read)  # of what it reads at once, tarfile would lose what comes before
@@ -243,7 +246,7 @@ class Tar(Archive):
     def _copy(self, source: BinaryIO) -> None:
         with contextlib.suppress(Unreadable):  # then reading it says that it ends too early
             while data := attempt(source, CHUNK):
-                self._file.write(data)
+                _write(self._file, data)
 
     def _raw(self, member: Member) -> BinaryIO:
         return cast(BinaryIO, _Slice(self._file, member.offset, member.size))
@@ -309,6 +312,32 @@ def _is_packed_text(name: str) -> bool:
 def _is_gzipped(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(_GZIP)) == _GZIP
+
+
+def _aside() -> BinaryIO:
+    """A nameless temporary file. Refused where none can be made."""
+    try:
+        return cast(BinaryIO, tempfile.TemporaryFile())
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    """Refused where there is no room: that is no damage of the export."""
+    try:
+        file.write(data)
+        file.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # it would try to write the rest
+            file.close()
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> Refused:
+    place, why = tempfile.gettempdir(), error.strerror
+    return Refused(
+        f"There is no room to unpack it in {place} ({why}). Make some, or set TMPDIR to a folder with more."
+    )
 
 
 def _check_name(name: str) -> None:

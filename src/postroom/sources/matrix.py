@@ -85,6 +85,7 @@ class _Before(msgspec.Struct):
 class _Unsigned(msgspec.Struct):
     redacted_because: _Redaction | None = None
     prev_content: _Before | None = None
+    replaces_state: str | None = None
 
 
 class Event(msgspec.Struct):

@@ -1,6 +1,5 @@
 """From a member's bytes to records: which outline its JSON has, decoding, and what to say of damage."""
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator
 from typing import Generic, TypeVar
 
@@ -89,15 +88,17 @@ def _of_object(member: Stream, stream: JsonStream, keys: Collection[str]) -> Out
 
 
 def _samples(member: Stream, batches: Iterator[Batch[dict[str, msgspec.Raw]]]) -> tuple[frozenset[str], ...]:
-    """The keys of the first records. Unreadable when all that were looked at are damaged."""
+    """The keys of the first records. Unreadable when all that were looked at are damaged, or the first is."""
     count, found = 0, dict[frozenset[str], None]()
-    with contextlib.suppress(Unreadable):  # what comes before damage shows what it is
+    try:
         for item in (item for _, batch in batches for item in batch):
             count += 1
             if isinstance(item, dict):
                 found[frozenset(item)] = None
             if count >= (LOOKED_AT if member.taken > ENOUGH_LOOKED_AT else MOST_LOOKED_AT):
                 break
+    except Unreadable:
+        count += 1  # what comes before damage shows what it is
     if count and not found:
         raise Unreadable("has no record that can be read")
     return tuple(found)

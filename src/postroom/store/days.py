@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import starmap
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from postroom.domain.totals import PARTS, Cell, Counts
 from postroom.store.database import Reader, Row, Transaction
@@ -17,7 +17,7 @@ class Mark(NamedTuple):
     changes: int
 
 
-class Facts(NamedTuple):
+class Sums(NamedTuple):
     """What a day's facts come to; each row begins with the source, the sender and whether it was deleted."""
 
     counts: list[Row]
@@ -41,9 +41,9 @@ async def organizations(reader: Reader, last: int) -> list[str]:
     return [org_id for (org_id,) in await reader.fetch("list_dirty_organizations", last)]
 
 
-async def facts(reader: Reader, org_id: str, day: int) -> Facts:
+async def sums(reader: Reader, org_id: str, day: int) -> Sums:
     """What a day's facts come to."""
-    return Facts(
+    return Sums(
         await reader.fetch("fold_counts", org_id, day),
         await reader.fetch("fold_people", org_id, day),
         await reader.fetch("fold_spaces", org_id, day),
@@ -83,9 +83,10 @@ async def cells(reader: Reader, org_id: str, first: int, last: int) -> list[Cell
     ]
 
 
-async def every(reader: Reader, org_id: str) -> list[int]:
-    """Days with activity, or with totals; reads all activity."""
-    return sorted(day for (day,) in await reader.fetch("list_days", org_id))
+async def following(reader: Reader, org_id: str, after: int) -> int | None:
+    """The first day after this one with activity, or with totals; None where there is none."""
+    ((day,),) = await reader.fetch("next_day", org_id, after)
+    return cast(int | None, day)
 
 
 async def duplicates(reader: Reader, org_id: str, first: int, last: int) -> dict[tuple[int, int], int]:

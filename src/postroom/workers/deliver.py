@@ -206,7 +206,10 @@ class Deliver:
     async def _hasten(self, lane: LaneQueue) -> None:
         """What waited for a listener that was off or dead goes on at once."""
         try:
-            while not self._stopping and await self._deliveries.hasten(*lane.key):
+            # Another process that delivers to it by now sees what is left.
+            while not self._stopping and self._lanes.get(lane.key) is lane:
+                if not await self._deliveries.hasten(*lane.key):
+                    break
                 self._search(lane)
                 await asyncio.sleep(0)
         except Unavailable as error:
@@ -333,7 +336,7 @@ class Deliver:
         return lane
 
     def _set_alarm(self, key: Key, at: int, since: int | None = None) -> None:
-        """At the time `at`, ms, look for what a listener is owed that becomes due then, or did `since`."""
+        """Look at the time `at`, ms, for what becomes due then; and from now on for what did `since`."""
         lane = self._lanes.get(key)
         if lane is None:
             return

@@ -9,7 +9,7 @@ from postroom.service.deliveries import Lane
 MOST_HELD = 256
 LATE = 1000
 """How much later, ms, another process' commit is seen than it says. What is later still is searched for."""
-_EVER = 1 << 62
+_NEVER = 1 << 62
 
 
 class LaneQueue:
@@ -68,7 +68,7 @@ class LaneQueue:
         would pass over all of it.
         """
         self._past, self.more = set(self.running), False
-        since, self._since = self._since, _EVER
+        since, self._since = self._since, _NEVER
         return since
 
     def load(self, read: list[Owed], asked: int, read_to: int) -> None:

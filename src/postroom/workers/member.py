@@ -41,7 +41,7 @@ class Member:
         self._turn = asyncio.Lock()
         self._withdrawn = False
         self._left = False
-        self._kept: frozenset[int] | None = None
+        self._kept: frozenset[int] | None = None  # when it withdrew, and the others were told
         self._waiter: asyncio.Task[None] | None = None
         self._end: asyncio.TimerHandle | None = None
 

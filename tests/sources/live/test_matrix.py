@@ -131,6 +131,8 @@ def test_a_new_name_is_no_joining() -> None:
     """Homeservers tell it as one, of everybody who is in the room."""
     named = [joins(name, by=name) | {"unsigned": {"prev_content": {"membership": "join"}}} for name in PAIR]
     assert directs(*named, says("@ann:x")) == [False]
+    untold = [joins(name, by=name) | {"unsigned": {"replaces_state": "$0"}} for name in PAIR]
+    assert directs(*untold, says("@ann:x")) == [False]
     asked = [joins(name, by=name) | {"unsigned": {"prev_content": {"membership": "invite"}}} for name in PAIR]
     assert directs(*asked, says("@ann:x")) == [True]
 

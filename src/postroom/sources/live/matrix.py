@@ -153,6 +153,9 @@ def _seen(room: Room, event: Event, hashed: Hash) -> Room:
 
 def _joins(event: Event) -> bool:
     """Whether somebody comes in, or is asked to."""
-    before = event.unsigned.prev_content if event.unsigned else None
-    was_in = before is not None and before.membership == "join"
+    before = event.unsigned
+    # A change of name or picture is a membership, too; where it is not told of what, it may be one.
+    was_in = before is not None and (
+        before.prev_content.membership == "join" if before.prev_content else bool(before.replaces_state)
+    )
     return event.content is not None and event.content.membership in {"join", "invite"} and not was_in

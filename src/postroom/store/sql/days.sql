@@ -50,9 +50,11 @@ SELECT day, source, part, messages, desktop, mobile, other, video, audio, record
     files_of_unknown_size, people, groups, directs
 FROM day_totals WHERE org_id = $1 AND day BETWEEN $2 AND $3 ORDER BY day, source, part;
 
--- list_days: on which there was activity, or for which totals are kept
-SELECT day FROM activities WHERE org_id = $1 AND day >= 0
-UNION SELECT day FROM day_totals WHERE org_id = $1;
+-- next_day: the first one after a day on which there was activity, or for which totals are kept
+SELECT min(days.day) FROM (
+    SELECT min(day) AS day FROM activities WHERE org_id = $1 AND day > $2
+    UNION ALL SELECT min(day) FROM day_totals WHERE org_id = $1 AND day > $2
+) AS days;
 
 -- list_duplicates: what was taken in again, by day and source
 SELECT day, source, count FROM activity_duplicates WHERE org_id = $1 AND day BETWEEN $2 AND $3;
