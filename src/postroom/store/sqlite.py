@@ -6,14 +6,13 @@ BEGIN to COMMIT without anything else of this process in between.
 
 import asyncio
 import re
-import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import apsw
 
@@ -26,8 +25,6 @@ from postroom.store.database import NotMet, Reader, Row, T, Transaction, Value
 
 BUSY_WAIT = 2.0
 _BUSY_PAUSE = 0.005
-READERS = 3
-"""Threads for reads that may take long."""
 TOGETHER = 100
 """Rows in one INSERT; apsw keeps no statement for later whose text is longer than 16 KiB."""
 _SETTINGS = (
@@ -160,7 +157,8 @@ class SqliteDatabase:
         self._connection.set_busy_timeout(0)  # waiting happens in the loop, not in SQLite
         self._sql = {name: _numbered(text) for name, text in queries.load("sqlite").items()}
         self._inside = SqliteTransaction(self._connection, self._sql)
-        self.apart = _Apart(path, self._sql)
+        self.apart = _Reading(path, self._sql)
+        self._at_length = _Reading(path, self._sql)
         self._version, self._asked_at = 0, -1.0
         self._checkpoints = Checkpoints(connect(path), self._connection)
 
@@ -183,8 +181,8 @@ class SqliteDatabase:
         return result
 
     async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
-        """Run `body` between BEGIN and ROLLBACK, in a thread that reads."""
-        return await self.apart.snapshot(body)
+        """Run `body` between BEGIN and ROLLBACK, one at a time, in a thread that nobody else waits for."""
+        return await self._at_length.snapshot(body)
 
     async def version(self) -> int:
         """SQLite's data version, which own commits leave alone; asked for once a millisecond."""
@@ -203,9 +201,10 @@ class SqliteDatabase:
         return system_clock()
 
     async def close(self) -> None:
-        """Close both connections; the last one to close folds the log into the file."""
+        """Close all connections; the last one to close folds the log into the file."""
         self._checkpoints.close()
         self.apart.close()
+        self._at_length.close()
         self._connection.close()
 
     async def _begin(self) -> None:
@@ -226,55 +225,40 @@ class SqliteDatabase:
             self._connection.execute("ROLLBACK")
 
 
-class _Own(NamedTuple):
-    connection: apsw.Connection
-    inside: SqliteTransaction
-
-
-class _Apart:
-    """Reads in threads, each on a connection of its own, so that a long read holds up few others."""
+class _Reading:
+    """A thread with a connection of its own, which only reads."""
 
     def __init__(self, path: Path, sql: dict[str, str]) -> None:
-        self._path = path
+        self._connection = connect(path, read_only=True)
         self._sql = sql
-        self._own: dict[int, _Own] = {}  # by thread
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="postroom-read")
+        self._inside = SqliteTransaction(self._connection, sql)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="postroom-read")
 
     async def fetch(self, query: str, *params: Value) -> list[Row]:
         """All rows of the query."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, query, params)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch, query, params)
 
     async def snapshot(self, body: Callable[[Reader], Awaitable[T]]) -> T:
         """Run `body` on one state."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._on_one_state, body)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._on_one_state, body)
 
     def close(self) -> None:
-        """Wait for the queries that are under way."""
-        self._threads.shutdown()
-        for connection, _ in self._own.values():
-            connection.close()
-
-    def _of_this_thread(self) -> "_Own":
-        thread = threading.get_ident()
-        if thread not in self._own:
-            connection = connect(self._path, read_only=True)
-            self._own[thread] = _Own(connection, SqliteTransaction(connection, self._sql))
-        return self._own[thread]
+        """Wait for what is under way."""
+        self._thread.shutdown()
+        self._connection.close()
 
     def _fetch(self, query: str, params: tuple[Value, ...]) -> list[Row]:
         with translated():
-            connection, _ = self._of_this_thread()
-            return cast(list[Row], list(connection.execute(self._sql[query], params)))
+            return cast(list[Row], list(self._connection.execute(self._sql[query], params)))
 
     def _on_one_state(self, body: Callable[[Reader], Awaitable[T]]) -> T:
         with translated():
-            connection, inside = self._of_this_thread()
-            connection.execute("BEGIN")
+            self._connection.execute("BEGIN")
             try:
-                return _completed(body(inside))
+                return _completed(body(self._inside))
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
 
 def _completed(body: Awaitable[T]) -> T:
