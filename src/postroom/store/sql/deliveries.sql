@@ -27,9 +27,10 @@ SELECT listener_id, number, at, duration, status, error, answer FROM attempts
 WHERE org_id = $1 AND message_id = $2 ORDER BY at, listener_id, number;
 
 -- due_deliveries: of one listener, those due since $6, the longest due first, with what is to be sent where that is short
-SELECT d.message_id, d.attempts, CASE WHEN length(m.data) <= $5 THEN m.data END, d.due_at
+SELECT d.message_id, d.attempts, (
+    SELECT CASE WHEN length(m.data) <= $5 THEN m.data END FROM messages AS m WHERE m.org_id = $1 AND m.id = d.message_id
+), d.due_at
 FROM deliveries AS d
-JOIN messages AS m ON m.org_id = d.org_id AND m.id = d.message_id
 WHERE d.org_id = $1 AND d.listener_id = $2 AND d.state = 0 AND d.due_at BETWEEN $6 AND $3
 ORDER BY d.due_at, d.message_id LIMIT $4;
 

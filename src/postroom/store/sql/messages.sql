@@ -7,7 +7,7 @@ SELECT org_id, id, queue_id, name, data FROM messages WHERE org_id = $1 AND id =
 -- list_messages: of the queues that exist, newest first, from below a cursor
 SELECT m.id, m.name, m.queue_id FROM messages AS m
 WHERE m.org_id = $1 AND m.id < $2
-AND EXISTS (SELECT 1 FROM queues AS q WHERE q.org_id = m.org_id AND q.id = m.queue_id)
+AND (SELECT q.id FROM queues AS q WHERE q.org_id = $1 AND q.id = m.queue_id) IS NOT NULL
 ORDER BY m.id DESC LIMIT $3;
 
 -- list_messages_of_queue: newest first, from below a cursor

@@ -56,20 +56,18 @@ WHERE org_id = $1 AND id >= $2 AND id < $3 AND series = $4 GROUP BY kind;
 
 -- list_usage_events: after a cursor, oldest first
 SELECT e.id, e.kind, e.api_key_id, e.queue_id, e.listener_id, e.message_id,
-    coalesce(e.name, m.name), q.name, l.name
+    coalesce(e.name, (SELECT m.name FROM messages AS m WHERE m.org_id = $1 AND m.id = e.message_id)),
+    (SELECT q.name FROM queues AS q WHERE q.org_id = $1 AND q.id = e.queue_id),
+    (SELECT l.name FROM listeners AS l WHERE l.org_id = $1 AND l.id = e.listener_id)
 FROM usage_events AS e
-LEFT JOIN messages AS m ON m.org_id = e.org_id AND m.id = e.message_id
-LEFT JOIN queues AS q ON q.org_id = e.org_id AND q.id = e.queue_id
-LEFT JOIN listeners AS l ON l.org_id = e.org_id AND l.id = e.listener_id
 WHERE e.org_id = $1 AND e.id > $2 AND e.kind BETWEEN $4 AND $5 ORDER BY e.id LIMIT $3;
 
 -- list_rare_usage_events: of keys, queues and listeners, after a cursor, oldest first
 SELECT e.id, e.kind, e.api_key_id, e.queue_id, e.listener_id, e.message_id,
-    coalesce(e.name, m.name), q.name, l.name
+    coalesce(e.name, (SELECT m.name FROM messages AS m WHERE m.org_id = $1 AND m.id = e.message_id)),
+    (SELECT q.name FROM queues AS q WHERE q.org_id = $1 AND q.id = e.queue_id),
+    (SELECT l.name FROM listeners AS l WHERE l.org_id = $1 AND l.id = e.listener_id)
 FROM usage_events AS e
-LEFT JOIN messages AS m ON m.org_id = e.org_id AND m.id = e.message_id
-LEFT JOIN queues AS q ON q.org_id = e.org_id AND q.id = e.queue_id
-LEFT JOIN listeners AS l ON l.org_id = e.org_id AND l.id = e.listener_id
 WHERE e.org_id = $1 AND e.id > $2 AND e.kind < 9 AND e.kind BETWEEN $4 AND $5 ORDER BY e.id LIMIT $3;
 
 -- last_segment_start: when the latest segment of all organizations began
@@ -86,8 +84,8 @@ DELETE FROM usage_events WHERE org_id = $1 AND id IN (
 -- thin_some_totals: of a stretch of time, delete a few segments that are not the last of their step
 DELETE FROM usage_totals WHERE org_id = $1 AND series = $2 AND started_at IN (
     SELECT t.started_at FROM usage_totals AS t
-    WHERE t.org_id = $1 AND t.series = $2 AND t.started_at >= $3 AND t.started_at < $4 AND EXISTS (
-        SELECT 1 FROM usage_totals AS later WHERE later.org_id = $1 AND later.series = $2
-        AND later.started_at > t.started_at AND later.started_at < (t.started_at / $5 + 1) * $5
-    ) ORDER BY t.started_at LIMIT $6
+    WHERE t.org_id = $1 AND t.series = $2 AND t.started_at >= $3 AND t.started_at < $4 AND (
+        SELECT min(later.started_at) FROM usage_totals AS later
+        WHERE later.org_id = $1 AND later.series = $2 AND later.started_at > t.started_at
+    ) < (t.started_at / $5 + 1) * $5 ORDER BY t.started_at LIMIT $6
 ) RETURNING started_at;
