@@ -1,4 +1,4 @@
-"""Statements are planned while a database is new, and kept so: their plans must be good for a full one, too."""
+"""Statements are planned while a database is new, and kept so: their plans must be good for a full one."""
 
 import re
 from collections.abc import AsyncIterator
