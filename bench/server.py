@@ -28,20 +28,27 @@ STAMPED = json.dumps(
 )
 
 
+KEPT = 60.0  # seconds; the server closes connections that are idle for longer than 75
+
+
 class Api:
-    """JSON over one kept connection."""
+    """JSON over one connection, which is kept unless it is idle for long."""
 
     def __init__(self, port: int, headers: dict[str, str] | None = None) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = headers or {}
+        self._used = time.monotonic()
 
     def __call__(self, method: str, path: str, body: object = None) -> Any:
         """The decoded answer; OSError where the status is not 200."""
+        if time.monotonic() - self._used > KEPT:
+            self._connection.close()  # the next request opens it again
         given = None if body is None else json.dumps(body)
         headers = self._headers | ({"content-type": "application/json"} if given else {})
         self._connection.request(method, path, given, headers)
         answer = self._connection.getresponse()
         content = answer.read()
+        self._used = time.monotonic()
         if answer.status != 200:
             raise OSError(f"{method} {path}: {answer.status} {content[:500]!r}")
         return json.loads(content) if content.startswith(b"{") else content
