@@ -112,7 +112,7 @@ class Listeners:
         liveness_url: str | UnsetType = UNSET,
         status: Status | UnsetType = UNSET,
     ) -> Listener:
-        """Change what is given; a listener switched on again is sent at once what waited for it.
+        """Change what is given; a listener switched on again is sent what waited for it.
 
         Raises:
             Invalid: a field breaks a rule.
