@@ -8,6 +8,7 @@ from collections.abc import Callable
 ALPHABET = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _TO_OURS = bytes.maketrans(_BASE64, ALPHABET)
+_FROM_OURS = bytes.maketrans(ALPHABET, _BASE64)
 _SHAPE = re.compile(r"[-0-9A-Z_a-z]{21}")
 _CHANCE_BITS = 78
 LATEST = (1 << 48) - 2  # ms; the last time that an id can carry, and one after it
@@ -28,10 +29,8 @@ def lowest(at: int) -> str:
 
 def time_of(identifier: str) -> int:
     """The millisecond in which an id was minted."""
-    value = 0
-    for character in identifier[:8]:
-        value = value << 6 | ALPHABET.index(character.encode("ascii"))
-    return value
+    digits = identifier[:8].rjust(8, "-").encode("ascii").translate(_FROM_OURS)
+    return int.from_bytes(base64.b64decode(digits), "big")
 
 
 def is_id(text: str) -> bool:

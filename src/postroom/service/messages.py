@@ -1,6 +1,6 @@
 """Accepting, listing and deleting messages."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -140,21 +140,19 @@ class Messages:
 
     async def _keep(self, entry: Entry, accepted: list[Message], to: dict[QueueKey, list[str]]) -> None:
         await messages.insert(entry.tx, accepted)
-        owed = [(m, listener_id) for m in accepted for listener_id in to[m.org_id, m.queue_id]]
-        await deliveries.insert(
-            entry.tx, [(m.org_id, m.id, listener_id, entry.at) for m, listener_id in owed]
-        )
+        owed: defaultdict[tuple[str, str], list[Owed]] = defaultdict(list)
         for m in accepted:
             entry.event(Kind.MESSAGE_ADDED, m.org_id, queue_id=m.queue_id, message_id=m.id, name=m.name)
-        for (org_id, listener_id), count in Counter(
-            (m.org_id, listener_id) for m, listener_id in owed
-        ).items():
-            entry.tally(org_id, listener_id, accepted=count)
-        entry.then(lambda: self._announce(owed))
-
-    def _announce(self, owed: list[tuple[Message, str]]) -> None:
-        for message, listener_id in owed:
-            self._outbox.owed(message.org_id, listener_id, Owed(message.id, 0, message.data))
+            one = Owed(m.id, 0, m.data)
+            for listener_id in to[m.org_id, m.queue_id]:
+                owed[m.org_id, listener_id].append(one)
+        rows = [
+            (org, m.message_id, to_whom, entry.at) for (org, to_whom), all_of in owed.items() for m in all_of
+        ]
+        await deliveries.insert(entry.tx, rows)
+        for key, all_of in owed.items():
+            entry.tally(*key, accepted=len(all_of))
+        entry.then(lambda: self._outbox.owed(owed))
 
 
 def _encoded(data: str) -> bytes:

@@ -1,15 +1,19 @@
 """Tells whoever delivers, here or in another process, what was just committed: it need not look for it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from postroom.domain.delivery import Owed
+
+Accepted = Mapping[tuple[str, str], Sequence[Owed]]
+"""Messages in the order in which they were accepted, by their organization's id and their listener's."""
 
 
 class Deliverer(Protocol):
     """Delivers what is owed."""
 
-    def owed(self, org_id: str, listener_id: str, owed: Owed) -> None:
-        """A message was accepted."""
+    def owed(self, accepted: Accepted) -> None:
+        """Messages were accepted."""
 
     def changed(self, org_id: str, listener_id: str) -> None:
         """A listener was added, changed, found alive or dead, or deleted."""
@@ -28,10 +32,10 @@ class Outbox:
         """From now on, tell `deliverer`, too."""
         self._told.append(deliverer)
 
-    def owed(self, org_id: str, listener_id: str, owed: Owed) -> None:
-        """A message was accepted."""
+    def owed(self, accepted: Accepted) -> None:
+        """Messages were accepted."""
         for deliverer in self._told:
-            deliverer.owed(org_id, listener_id, owed)
+            deliverer.owed(accepted)
 
     def changed(self, org_id: str, listener_id: str) -> None:
         """A listener was added, changed, found alive or dead, or deleted."""

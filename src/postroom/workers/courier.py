@@ -10,8 +10,8 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from postroom.domain.delivery import Owed
 from postroom.domain.errors import PostroomError
+from postroom.service.outbox import Accepted
 from postroom.store.database import Channel
 from postroom.workers.deliver import Deliver
 
@@ -64,9 +64,10 @@ class Courier:
         """From now on, call this when another process has given up slots."""
         self._slots_free = call
 
-    def owed(self, org_id: str, listener_id: str, owed: Owed) -> None:
-        """A message was accepted."""
-        self._note(self._waiting, org_id, listener_id)
+    def owed(self, accepted: Accepted) -> None:
+        """Messages were accepted."""
+        for key in accepted:
+            self._note(self._waiting, *key)
 
     def changed(self, org_id: str, listener_id: str) -> None:
         """A listener was added, changed, found alive or dead, or deleted."""

@@ -19,6 +19,7 @@ from postroom.domain.delivery import Outcome, Owed, State
 from postroom.domain.errors import Unavailable
 from postroom.domain.listener import EVERY_SLOT, Listener, slot_of
 from postroom.service.deliveries import Deliveries, Lane
+from postroom.service.outbox import Accepted
 from postroom.workers.attempt import attempt
 from postroom.workers.lane import LaneQueue
 from postroom.workers.transport import Transport
@@ -66,13 +67,15 @@ class Deliver:
         self._all_stale = True
         self._stopping = False
 
-    def owed(self, org_id: str, listener_id: str, owed: Owed) -> None:
-        """A message was accepted for a listener."""
-        if self.holds(listener_id):
-            lane = self._lane((org_id, listener_id))
-            lane.offer(owed)
-            self._consider(lane)
-            self._start_ready()
+    def owed(self, accepted: Accepted) -> None:
+        """Messages were accepted; the lanes start with them in turns."""
+        for key, owed in accepted.items():
+            if self.holds(key[1]):
+                lane = self._lane(key)
+                for each in owed:
+                    lane.offer(each)
+                self._consider(lane)
+        self._start_ready()
 
     def changed(self, org_id: str, listener_id: str) -> None:
         """A listener was added, changed, found alive or dead, or deleted."""
