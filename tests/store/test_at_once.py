@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -10,7 +11,9 @@ import pytest
 
 from postroom.domain.errors import Unavailable
 from postroom.store import postgres as driver
+from postroom.store import postgres_transaction
 from postroom.store.database import Database, NotMet, Transaction
+from postroom.store.postgres_transaction import MANY
 from tests.support.home import PostgresHome
 from tests.support.hub import rows
 from tests.support.proxy import Proxy
@@ -38,10 +41,10 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "LATE_BY", 60_000)
 
 
-async def accept(tx: Transaction, message_id: str, org_id: str = "org") -> None:
+async def accept(tx: Transaction, message_id: str) -> None:
     """What can be done at once: it asks for nothing."""
-    await tx.execute("insert_message", org_id, message_id, "queue", None, b"")
-    await tx.execute("insert_delivery", org_id, message_id, "listener", 1)
+    await tx.execute("insert_message", "org", message_id, "queue", None, b"")
+    await tx.execute("insert_delivery", "org", message_id, "listener", 1)
 
 
 @pytest.mark.usefixtures("unhurried")
@@ -52,7 +55,8 @@ async def test_it_is_whole_or_nothing(postgresql_home: PostgresHome) -> None:
     async def body(tx: Transaction) -> None:
         nonlocal runs
         runs += 1
-        await accept(tx, "two", "nobody")
+        await accept(tx, "two")
+        await tx.execute("insert_attempt", "org", "none", "listener", 1, 1, 1, 200, None, b"")
 
     async with opened(postgresql_home) as database:
         await database.transaction(lambda tx: accept(tx, "one"), at_once=True)
@@ -61,6 +65,49 @@ async def test_it_is_whole_or_nothing(postgresql_home: PostgresHome) -> None:
     assert runs == 5
     assert rows(postgresql_home, MESSAGES) == [("one",)]
     assert rows(postgresql_home, "SELECT message_id FROM deliveries") == [("one",)]
+
+
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("count", [1, 2, MANY - 1, MANY, MANY + 1])
+async def test_many_rows_come_out_as_they_went_in(postgresql_home: PostgresHome, count: int) -> None:
+    """Those in which all is the same but the id, and those in which something differs."""
+    given: list[tuple[str, str, str, str | None, bytes]] = [
+        ("org", f"{sort}{number}", queue_id, name, data)
+        for number in range(count)
+        for sort, queue_id, name, data in (
+            ("a", "queue", None, b"data"),
+            ("b", f"queue {number}", "name" if number else None, bytes([number])),
+        )
+    ]
+    async with opened(postgresql_home) as database:
+        for sort in ("a", "b"):
+            of_sort = [row for row in given if row[1].startswith(sort)]
+            await database.transaction(partial(insert, of_sort), at_once=True)
+    assert sorted(rows(postgresql_home, "SELECT * FROM messages")) == sorted(given)
+    owed = rows(postgresql_home, "SELECT message_id, due_at FROM deliveries")
+    assert sorted(owed) == sorted((message_id, 5) for _, message_id, *_ in given)
+
+
+async def insert(given: list[tuple[str, str, str, str | None, bytes]], tx: Transaction) -> None:
+    """Messages, each owed to one listener."""
+    await tx.execute_many("insert_message", given)
+    await tx.execute_many("insert_delivery", [("org", row[1], "listener", 5) for row in given])
+
+
+@pytest.mark.usefixtures("unhurried")
+async def test_as_many_sorts_of_rows_as_there_may_be(
+    postgresql_home: PostgresHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of statements are forgotten when they become too many."""
+    monkeypatch.setattr(postgres_transaction, "MOST_TEXTS", 2)
+    async with opened(postgresql_home) as database:
+        for start, same in enumerate((True, False, True, False)):
+            many = [("org", f"{start}{n}", "q", None if same else str(n), b"") for n in range(MANY)]
+            await database.transaction(partial(insert, many), at_once=True)
+            await database.transaction(
+                partial(insert, [("org", f"one {start}", "q", None, b"")]), at_once=True
+            )
+    assert rows(postgresql_home, "SELECT count(*) FROM messages") == [(4 * (MANY + 1),)]
 
 
 @pytest.mark.usefixtures("unhurried")

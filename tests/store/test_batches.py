@@ -108,6 +108,18 @@ def test_one_row_is_given_as_values() -> None:
     )
 
 
+def test_what_is_the_same_in_all_rows_is_given_once() -> None:
+    """As a value, in its place among the parameters; also behind those of other parts."""
+    sql = "INSERT INTO t (a, b, c) VALUES ($1, abs($2), $3) ON CONFLICT DO NOTHING"
+    part = Part(sql, ["text", "int8", "bytea"], many=True, same=(1, 3))
+    text = joined([Part("INSERT INTO u VALUES ($1)", ["text"], many=False), part])
+    assert text == (
+        "WITH part1 AS (INSERT INTO u SELECT $1::text)"
+        " INSERT INTO t (a, b, c) SELECT $2::text, abs(given.p2), $4::bytea"
+        " FROM unnest($3::int8[]) AS given (p2) ON CONFLICT DO NOTHING"
+    )
+
+
 def test_what_is_required_stands_before_the_inserts() -> None:
     """Its parameters are the first; where a row is missing, the statement divides by zero."""
     text = joined(

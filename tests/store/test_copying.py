@@ -109,10 +109,10 @@ async def test_rows_are_written_together_or_not_at_all(home: Home, tables: Table
 
 async def test_references_are_checked(home: Home, tables: Tables) -> None:
     """As for everybody who writes."""
-    table = await tables.table("deliveries")
+    table = await tables.table("attempts")
     with pytest.raises((apsw.ConstraintError, asyncpg.ForeignKeyViolationError)):
-        await tables.add(table, [("org", "message", "listener", 0, 0, 0, None)])
-    assert home.rows("SELECT * FROM deliveries") == []
+        await tables.add(table, [("org", "message", "listener", 1, 1, 1, 200, None, b"")])
+    assert home.rows("SELECT * FROM attempts") == []
 
 
 async def test_frozen(home: Home, tables: Tables) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from postroom.domain.clock import system_clock
 from postroom.domain.errors import Unavailable
+from postroom.store import messages
 from postroom.store import postgres as postgres_driver
 from postroom.store.database import NotMet, Reader, Transaction
 from tests.support.home import Home
@@ -116,12 +117,12 @@ async def test_transactions_do_not_mingle(home: Home) -> None:
 
 
 async def test_foreign_keys_hold(home: Home) -> None:
-    """A delivery of no message is refused, and nothing of its transaction stays."""
+    """An attempt of no delivery is refused, and nothing of its transaction stays."""
     async with opened(home) as database:
 
         async def body(tx: Transaction) -> None:
             await insert(tx, "one")
-            await tx.execute("insert_delivery", "one", "message", "listener", 1)
+            await tx.execute("insert_attempt", "one", "message", "listener", 1, 1, 1, 200, None, b"")
 
         with pytest.raises(BROKEN):
             await database.transaction(body)
@@ -145,7 +146,7 @@ async def test_deletions_cascade(home: Home) -> None:
             await tx.execute(query, *params)
 
     async def delete(tx: Transaction) -> None:
-        await tx.execute("delete_message", "org", "message")
+        await messages.delete(tx, "org", ["message"])
         await tx.execute("delete_queue", "org", "queue")
 
     tables = ("queues", "schemas", "listeners", "messages", "deliveries", "attempts")
@@ -154,6 +155,30 @@ async def test_deletions_cascade(home: Home) -> None:
         assert [rows(home, f"SELECT count(*) FROM {table}") for table in tables] == [[(1,)]] * 6
         await database.transaction(delete)
         assert [rows(home, f"SELECT count(*) FROM {table}") for table in tables] == [[(0,)]] * 6
+
+
+async def test_messages_take_their_deliveries_along(home: Home) -> None:
+    """With the attempts made for them; those of other queues and organizations stay."""
+    kept = [("org", "m4", "q2"), ("other", "m1", "q")]
+    made = [("org", f"m{number}", "q") for number in range(1, 4)] + kept
+
+    async def make(tx: Transaction) -> None:
+        await tx.execute_many("insert_organization", [(o, o, "UTC", None, 1) for o in ("org", "other")])
+        await tx.execute_many("insert_message", [(o, m, q, None, b"") for o, m, q in made])
+        rows = [(o, m, listener) for o, m, _ in made for listener in ("l1", "l2")]
+        await tx.execute_many("insert_delivery", [(*row, 1) for row in rows])
+        await tx.execute_many("insert_attempt", [(*row, 1, 1, 1, 200, None, b"") for row in rows])
+
+    async def delete(tx: Transaction) -> tuple[int, int]:
+        first, last = [await messages.delete_some_of_queue(tx, "org", "q", 2) for _ in range(2)]
+        return first, last
+
+    async with opened(home) as database:
+        await database.transaction(make)
+        assert await database.transaction(delete) == (2, 1)
+    for table, column in (("messages", "id"), ("deliveries", "message_id"), ("attempts", "message_id")):
+        found = rows(home, f"SELECT DISTINCT org_id, {column} FROM {table} ORDER BY org_id")
+        assert found == [(org_id, message_id) for org_id, message_id, _ in kept]
 
 
 async def test_many_rows_in_one_statement(home: Home) -> None:
@@ -182,7 +207,7 @@ async def test_inserted_rows_are_there_for_all_that_follows(home: Home) -> None:
         await tx.execute_many("insert_delivery", [("org", m, "l", 5) for m in ("m1", "m2")])
         await tx.execute_many("insert_message", [("org", "m3", "q", None, b"")])
         await tx.execute("rename_message", "org", "m3", "renamed")
-        await tx.execute("delete_message", "org", "m1")
+        await messages.delete(tx, "org", ["m1"])
         return await tx.fetch("due_deliveries", "org", "l", 9, 9, 9, 0)
 
     async with opened(home) as database:

@@ -299,10 +299,10 @@ def test_the_stand_in_refuses(cluster: PostgresHome) -> None:
     """As Citus does: a foreign key to a table that is not distributed, a unique key without the column."""
     cluster.rows("CREATE EXTENSION citus")
     for refused in (
-        "SELECT create_distributed_table('messages', 'org_id', colocate_with => 'none')",
+        "SELECT create_distributed_table('attempts', 'org_id', colocate_with => 'none')",
         "SELECT create_reference_table('organizations')",
         "SELECT create_distributed_table('liveness', 'success_count', colocate_with => 'none')",
-        "SELECT truncate_local_data_after_distributing_table('messages')",
+        "SELECT truncate_local_data_after_distributing_table('deliveries')",
     ):
         with pytest.raises(asyncpg.PostgresError):
             cluster.rows(refused)

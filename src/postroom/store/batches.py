@@ -24,12 +24,14 @@ _JOINED = {"SELECT": "CROSS JOIN", "UPDATE": "FROM", "DELETE": "USING"}
 class Part(NamedTuple):
     """A query that is a part of a statement, with the types of its parameters.
 
-    For one row they are values, which cost both sides less than the arrays that they are for `many`.
+    For one row they are values, which cost both sides less than the arrays that they are for `many`. Of an
+    INSERT of many rows, those with the numbers `same`, never all, are values too: of every row.
     """
 
     sql: str
     types: Sequence[str]
     many: bool
+    same: Sequence[int] = ()
 
 
 def batched(sql: str, types: Sequence[str], first: int = 1) -> str:
@@ -76,7 +78,9 @@ def _insert(part: Part, first: int, condition: str = "") -> str:
     start, end = _values(part.sql)
     values = part.sql[start + len("VALUES") : end].strip()[1:-1]
     if part.many:
-        chosen = _PARAMETER.sub(r"given.p\1", values) + f" FROM {_rows(part.types, first)}"
+        typed = {number: f"${first + number - 1}::{part.types[number - 1]}" for number in part.same}
+        chosen = _PARAMETER.sub(lambda found: typed.get(int(found[1]), f"given.p{found[1]}"), values)
+        chosen += f" FROM {_rows(part.types, first, part.same)}"
     else:
         chosen = _typed(values, part.types, first)
     where = f" WHERE {condition}" if condition else ""
@@ -124,9 +128,10 @@ def _typed(sql: str, types: Sequence[str], first: int) -> str:
     return _PARAMETER.sub(lambda found: typed[int(found[1]) - 1], sql)
 
 
-def _rows(types: Sequence[str], first: int) -> str:
-    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, first))
-    names = ", ".join(f"p{number}" for number in range(1, len(types) + 1))
+def _rows(types: Sequence[str], first: int, same: Sequence[int] = ()) -> str:
+    different = [(number, kind) for number, kind in enumerate(types, 1) if number not in same]
+    arrays = ", ".join(f"${first + number - 1}::{kind}[]" for number, kind in different)
+    names = ", ".join(f"p{number}" for number, _ in different)
     return f"unnest({arrays}) AS given ({names})"
 
 

@@ -39,12 +39,16 @@ async def rename(tx: Transaction, org_id: str, message_id: str, name: str | None
 
 async def delete(tx: Transaction, org_id: str, message_ids: list[str]) -> None:
     """With their deliveries and attempts."""
-    await tx.execute_many("delete_message", [(org_id, message_id) for message_id in message_ids])
+    rows = [(org_id, message_id) for message_id in message_ids]
+    await tx.execute_many("delete_deliveries_of_message", rows)
+    await tx.execute_many("delete_message", rows)
 
 
 async def delete_some_of_queue(tx: Transaction, org_id: str, queue_id: str, limit: int) -> int:
-    """At most `limit` messages of a deleted queue; answers how many."""
-    return len(await tx.fetch("delete_some_messages_of_queue", org_id, queue_id, limit))
+    """At most `limit` messages of a deleted queue, with their deliveries and attempts; answers how many."""
+    deleted = await tx.fetch("delete_some_messages_of_queue", org_id, queue_id, limit)
+    await tx.execute_many("delete_deliveries_of_message", [(org_id, message_id) for (message_id,) in deleted])
+    return len(deleted)
 
 
 async def some_old(

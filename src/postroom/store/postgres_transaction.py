@@ -1,8 +1,8 @@
 """A transaction on PostgreSQL, and the text of its statements: what can be done together is one statement."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import asyncpg
 
@@ -15,6 +15,19 @@ from postroom.store.trouble import in_doubt
 Rows = list[tuple[Value, ...]]
 Kept = tuple[str, Rows]
 """A query and the rows of parameters that it is for."""
+
+MANY = 8
+"""From so many rows on, what is the same in all of them is sent one time; in fewer it may be by chance."""
+MOST_TEXTS = 300
+
+
+class _Given(NamedTuple):
+    """A query with its parameters, arrays for `many` rows but for those with the numbers `same`."""
+
+    query: str
+    many: bool
+    same: tuple[int, ...]
+    params: Sequence[Any]
 
 
 class PostgresTransaction:
@@ -118,14 +131,26 @@ class PostgresTransaction:
         await self._send(inserts, required)
 
     async def _send(self, inserts: list[Kept], required: list[Kept]) -> None:
-        sql = await self._statements.for_inserts(self._connection, inserts, required)
-        params = chain.from_iterable(
-            rows[0] if len(rows) == 1 else zip(*rows, strict=True) for _, rows in (*required, *inserts)
-        )
+        # Citus is to find each row's organization in one and the same way.
+        folded = [_given(*kept, fold=not self._statements.apart) for kept in inserts]
+        first = [_given(*kept, fold=False) for kept in required]
+        sql = await self._statements.for_inserts(self._connection, folded, first)
         try:
-            await self._connection.fetch(sql, *params)
+            await self._connection.fetch(sql, *chain.from_iterable(each.params for each in (*first, *folded)))
         except asyncpg.DivisionByZeroError as error:
             raise NotMet(*(query for query, _ in required)) from error
+
+
+def _given(query: str, rows: Rows, *, fold: bool) -> _Given:
+    if len(rows) == 1:
+        return _Given(query, False, (), rows[0])
+    columns = list(zip(*rows, strict=True))
+    if not fold or len(rows) < MANY:
+        return _Given(query, True, (), columns)
+    same = [number for number, column in enumerate(columns, 1) if column.count(column[0]) == len(column)]
+    same = same[: len(columns) - 1]  # something has to tell how many rows there are
+    params = [column[0] if number in same else column for number, column in enumerate(columns, 1)]
+    return _Given(query, True, tuple(same), params)
 
 
 class Statements:
@@ -141,25 +166,30 @@ class Statements:
         }
         self.apart = apart
         self._types: dict[str, list[str]] = {}
-        self._texts: dict[tuple[Any, ...], str] = {}
+        self._texts: dict[str, str] = {}
+        self._joined: dict[tuple[Any, ...], str] = {}
 
     async def for_many(self, connection: Connection, query: str) -> str:
         """The query as one statement for many rows."""
-        key = (query,)
-        if key not in self._texts:
-            self._texts[key] = batched(*await self._typed(connection, query))
-        return self._texts[key]
+        if query not in self._texts:
+            self._texts[query] = batched(*await self._typed(connection, query))
+        return self._texts[query]
 
-    async def for_inserts(self, connection: Connection, inserts: list[Kept], required: list[Kept]) -> str:
+    async def for_inserts(self, connection: Connection, inserts: list[_Given], required: list[_Given]) -> str:
         """The inserts as one statement, behind the parameters of what is required."""
-        key = tuple([(query, len(rows) > 1) for kept in (inserts, required) for query, rows in kept])
-        if key not in self._texts:
-            parts = [
-                [Part(*await self._typed(connection, query), len(rows) > 1) for query, rows in kept]
-                for kept in (inserts, required)
-            ]
-            self._texts[key] = joined(*parts)
-        return self._texts[key]
+        key = tuple([each[:-1] for given in (inserts, required) for each in given])
+        text = self._joined.get(key)
+        if text is None:
+            text = joined(
+                *[[await self._part(connection, each) for each in kept] for kept in (inserts, required)]
+            )
+            if len(self._joined) >= MOST_TEXTS:
+                self._joined.clear()
+            self._joined[key] = text
+        return text
+
+    async def _part(self, connection: Connection, given: _Given) -> Part:
+        return Part(*await self._typed(connection, given.query), given.many, given.same)
 
     async def _typed(self, connection: Connection, query: str) -> tuple[str, list[str]]:
         """A query and the types of its parameters, as the server sees them."""

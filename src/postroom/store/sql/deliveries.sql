@@ -60,5 +60,7 @@ WHERE org_id = $1 AND listener_id = $2 AND state < 1 AND message_id IN (
     WHERE org_id = $1 AND listener_id = $2 AND state = 0 ORDER BY due_at LIMIT $4
 ) RETURNING message_id;
 
--- count_pending: of every listener of an organization
-SELECT listener_id, count(*) FROM deliveries WHERE org_id = $1 AND state = 0 GROUP BY listener_id;
+-- count_pending: of every listener of an organization; without its message, a delivery is none
+SELECT d.listener_id, count(*)
+FROM deliveries AS d JOIN messages AS m ON m.org_id = $1 AND m.id = d.message_id
+WHERE d.org_id = $1 AND d.state = 0 GROUP BY d.listener_id;

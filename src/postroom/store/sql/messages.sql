@@ -17,10 +17,13 @@ WHERE org_id = $1 AND id < $2 AND queue_id = $4 ORDER BY id DESC LIMIT $3;
 -- rename_message: its name is all that can change
 UPDATE messages SET name = $3 WHERE org_id = $1 AND id = $2;
 
--- delete_message: with its deliveries and attempts
+-- delete_deliveries_of_message: with their attempts
+DELETE FROM deliveries WHERE org_id = $1 AND message_id = $2;
+
+-- delete_message: whose deliveries are deleted
 DELETE FROM messages WHERE org_id = $1 AND id = $2;
 
--- delete_some_messages_of_queue: a few of a deleted queue
+-- delete_some_messages_of_queue: a few of a deleted queue; their deliveries are to be deleted
 DELETE FROM messages WHERE org_id = $1 AND id IN (
     SELECT id FROM messages WHERE org_id = $1 AND queue_id = $2 ORDER BY id LIMIT $3
 ) RETURNING id;
