@@ -33,6 +33,7 @@ ACROSS: Final = {
 # Citus finds their shards by the values of their parameters, and refuses a plan that is to hold for any.
 BY_VALUES: Final = {
     "activity_stamp",
+    "count_pending",
     "delete_some_messages_of_queue",
     "delete_some_usage_events",
     "discard_some_deliveries",

@@ -165,7 +165,8 @@ class Ledger:
         self._writers = [Writer(database, clock, ids, each) for each in series]
         self._flushers = flushers
         self._waiting: list[_Waiting] = []
-        self._wake = asyncio.Event()
+        self._idle: list[asyncio.Future[None]] = []  # of flushers that wait to be called
+        self._called = False  # one of them, which has not yet taken what waits
         self._committed_at = 0.0
         self._closed = False
 
@@ -209,9 +210,9 @@ class Ledger:
         future: asyncio.Future[T] = loop.create_future()
         self._waiting.append(_Waiting(write, item, future))
         if patient and loop.time() < self._committed_at + PATIENCE:
-            loop.call_at(self._committed_at + PATIENCE, self._wake.set)
+            loop.call_at(self._committed_at + PATIENCE, self._call)
         else:
-            self._wake.set()
+            self._call()
         return await future
 
     async def run(self) -> None:
@@ -223,14 +224,30 @@ class Ledger:
     async def _flush(self, writer: Writer) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting or not self._closed:
-            if not self._closed:
-                await self._wake.wait()
-            self._wake.clear()
+            if not self._waiting and not self._closed:
+                await self._rest(loop)
             await self._while_more_comes()
+            self._called = False
             while self._waiting:
-                batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-                await self._commit_together(writer, batch)
+                await self._commit_together(writer, self._take())
             self._committed_at = loop.time()
+
+    async def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
+        called = loop.create_future()
+        self._idle.append(called)
+        await called
+
+    def _call(self) -> None:
+        """Have one that rests take what waits; one is enough, as it takes all of it."""
+        if self._idle and not self._called:
+            self._called = True
+            _answer(self._idle.pop(), None)
+
+    def _take(self) -> list[_Waiting]:
+        batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+        if self._waiting:
+            self._call()
+        return batch
 
     async def _while_more_comes(self) -> None:
         """Let the loop turn while each turn brings more: a commit costs as much as reading many requests."""
@@ -252,7 +269,8 @@ class Ledger:
     def close(self) -> None:
         """Take no more; `run` ends when all that waits is written."""
         self._closed = True
-        self._wake.set()
+        while self._idle:
+            _answer(self._idle.pop(), None)
 
     async def _commit_together(self, writer: Writer, batch: list[_Waiting]) -> None:
         groups: defaultdict[Write[Any, Any], list[_Waiting]] = defaultdict(list)

@@ -19,8 +19,8 @@ from postroom.store.trouble import translated
 # Any number that nobody else uses: whoever holds it changes the schema.
 _LOCK = 0x706F7374
 _TRIES, _PAUSE, _WAIT = 20, 0.5, "2s"
-# The files are written for SQLite; what is for PostgreSQL alone is a comment there. Text is compared byte by byte
-# on both, as ids are in order only so.
+# The files are written for SQLite; what is for PostgreSQL alone is a comment there. Text is compared byte by
+# byte on both, as ids are in order only so.
 _TRANSLATED = (
     (re.compile(r"^--postgresql ", re.MULTILINE), ""),
     (re.compile(r"--.*"), ""),

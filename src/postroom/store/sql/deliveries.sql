@@ -61,6 +61,7 @@ WHERE org_id = $1 AND listener_id = $2 AND state < 1 AND message_id IN (
 ) RETURNING message_id;
 
 -- count_pending: of every listener of an organization; without its message, a delivery is none
-SELECT d.listener_id, count(*)
-FROM deliveries AS d JOIN messages AS m ON m.org_id = $1 AND m.id = d.message_id
-WHERE d.org_id = $1 AND d.state = 0 GROUP BY d.listener_id;
+SELECT d.listener_id, count(*) FROM deliveries AS d
+WHERE d.org_id = $1 AND d.state = 0
+AND (SELECT m.id FROM messages AS m WHERE m.org_id = $1 AND m.id = d.message_id) IS NOT NULL
+GROUP BY d.listener_id;
