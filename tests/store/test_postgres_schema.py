@@ -77,6 +77,23 @@ async def test_one_step_at_a_time_equals_all_at_once(empty: PostgresHome, templa
     assert schema(empty) == schema(PostgresHome(empty.server, template))
 
 
+def test_what_is_for_postgresql_alone() -> None:
+    """A comment for SQLite is a statement here; what is a comment for both stays one."""
+    sql = (
+        "-- both\n--postgresql ALTER TABLE t ADD n INTEGER;\nCREATE TABLE u (b BLOB) STRICT; --postgresql no"
+    )
+    assert translation(sql) == "\nALTER TABLE t ADD n BIGINT;\nCREATE TABLE u (b BYTEA); "
+
+
+def test_no_reference_is_looked_up_for_a_message(postgresql_home: PostgresHome) -> None:
+    """Neither for it nor for what it is owed to; the attempts that are made for it go with it."""
+    found = postgresql_home.rows(
+        "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint"
+        " WHERE contype = 'f' AND conrelid::regclass::text IN ('messages', 'deliveries', 'attempts')"
+    )
+    assert found == [("attempts", "deliveries")]
+
+
 async def test_migrating_again_changes_nothing(postgresql_home: PostgresHome) -> None:
     """A start on a database of this version applies nothing."""
     before = journal(postgresql_home)
