@@ -1,7 +1,7 @@
 """The limit of accept on PostgreSQL: its own load generator, each transaction the insert of one message.
 
-The table has the columns and the primary key of the product's, but neither its index by queue nor its foreign
-key; the statement is prepared, and each commit durable.
+The table has the columns and the primary key of the product's, but not its index by queue; the statement is
+prepared, and each commit durable.
 """
 
 import math
