@@ -67,15 +67,19 @@ class NextVersion:
 
     def audit(self, database: Url) -> None:
         """`postroom audit`, by this version."""
-        done = subprocess.run(
-            [*self.words, "audit", "--json"],
+        done = self.run(database, "audit", "--json")
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+    def run(self, database: Url, *words: str) -> "subprocess.CompletedProcess[str]":
+        """A command of this version."""
+        return subprocess.run(
+            [*self.words, *words],
             env=self.environment({"database": database}),
             capture_output=True,
             text=True,
             timeout=DEADLINE,
             check=False,
         )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 class Next(Postroom):
@@ -187,12 +191,17 @@ async def test_an_upgrade_that_the_old_version_cannot_follow(
     database: Url,
     tmp_path: Path,
 ) -> None:
-    """Without that line in the migration, an old version refuses the database, with a sentence."""
+    """Without that line in the migration, each refuses the other's database, with a sentence."""
     old = start(SETTINGS)
     version = NextVersion(tmp_path / "next", MORE)
+    for words in (["serve", "--port", "0"], ["migrate"]):
+        refused = await run_sync(partial(version.run, database, *words))
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert re.search(r"^Error: the database is in use .* stop all of them first", refused.stderr, re.M)
+    assert newest(database)[0] == OLD
+    assert await run_sync(old.terminate) == 0
     new = await run_sync(running.enter_context, Next(version, database))
     assert newest(database) == (OLD + 1, OLD + 1)
-    assert await run_sync(old.terminate) == 0
     for words in (["serve", "--port", "0"], ["audit"], ["org", "create", "other"]):
         refused = await run_sync(partial(run, *words, data=database))
         assert (refused.returncode, refused.stdout) == (1, "")

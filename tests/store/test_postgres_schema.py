@@ -94,6 +94,21 @@ def test_no_reference_is_looked_up_for_a_message(postgresql_home: PostgresHome) 
     assert found == [("attempts", "deliveries")]
 
 
+async def test_beside_a_program_that_could_not_go_on(empty: PostgresHome) -> None:
+    """A step that older programs cannot work beside waits until the last of them is gone."""
+    had = max(step.number for step in known() if step.oldest == step.number) - 1
+    await apply(empty, translation(JOURNAL), *(translation(step.sql) for step in known()[:had]))
+    for step in known()[:had]:
+        empty.rows("INSERT INTO migrations VALUES ($1, $2, 1, $3)", step.number, step.name, step.oldest)
+    empty.rows("INSERT INTO processes VALUES ('old', extract(epoch FROM now()) * 1000 + 60000)")
+    before = schema(empty), journal(empty)
+    with pytest.raises(StoreError, match=r"in use.*stop all of them"):
+        await migrate(empty.address, CLOCK)
+    assert (schema(empty), journal(empty)) == before
+    empty.rows("UPDATE processes SET expires_at = 1")
+    assert tuple(await migrate(empty.address, CLOCK)) == known()[had:]
+
+
 async def test_migrating_again_changes_nothing(postgresql_home: PostgresHome) -> None:
     """A start on a database of this version applies nothing."""
     before = journal(postgresql_home)

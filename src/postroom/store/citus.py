@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from postroom.domain.errors import StoreError
+from postroom.store.at_work import refuse_beside_others
 from postroom.store.trouble import explained
 
 BIG: Final = (
@@ -70,11 +71,6 @@ _PLACES = """
     FROM pg_dist_partition AS p
     JOIN pg_class AS c ON c.oid = p.logicalrelid
     WHERE c.relnamespace = current_schema()::regnamespace
-"""
-_NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
-_AT_WORK = """
-    SELECT (SELECT count(*) FROM processes WHERE expires_at > $1)
-        + (SELECT count(*) FROM series WHERE holder IS NOT NULL AND expires_at > $1)
 """
 
 
@@ -160,7 +156,7 @@ async def spread(
         await connection.execute("SET citus.shard_replication_factor = 1")
         rest = await _rest(connection, schema)
         if alone and rest:
-            await _refuse_beside_others(connection)
+            await refuse_beside_others(connection)
         if MARK in rest:
             await _distribute(connection, MARK)
         await _drop(connection, schema, rest)
@@ -195,15 +191,6 @@ async def _rest(connection: Connection, schema: Schema) -> list[str]:
 def _order(table: str) -> int:
     """Small tables before big ones, and of these `messages` first."""
     return BIG.index(table) + 1 if table in BIG else 0
-
-
-async def _refuse_beside_others(connection: Connection) -> None:
-    count = await connection.fetchval(_AT_WORK, await connection.fetchval(_NOW))
-    if count:
-        raise StoreError(
-            f"the database is in use ({count} leases of processes or commands); stop all of them first,"
-            " or wait a minute where one was killed"
-        )
 
 
 async def _distribute(connection: Connection, table: str) -> None:

@@ -12,6 +12,7 @@ import asyncpg
 from postroom.domain.clock import Clock
 from postroom.domain.errors import StoreError
 from postroom.store import citus
+from postroom.store.at_work import LEASES_SINCE, refuse_beside_others
 from postroom.store.postgres import connect
 from postroom.store.steps import JOURNAL, Migration, known, pending
 from postroom.store.trouble import translated
@@ -35,7 +36,8 @@ async def migrate(url: str, clock: Clock) -> list[Migration]:
     """Apply what the database at `url` lacks, one process at a time; answers what was applied.
 
     Raises:
-        StoreError: the database was changed by a newer version, or cannot be used.
+        StoreError: the database was changed by a newer version, or cannot be used; or a process is at work on
+            it, and could not work beside what it lacks.
         Unavailable: it is out of reach.
     """
     async with _alone(url) as connection:
@@ -97,7 +99,10 @@ async def _alone(url: str) -> AsyncIterator[Any]:
 
 
 async def _apply_pending(connection: Any, clock: Clock) -> list[Migration]:
-    steps = pending(*await _applied(connection), "the database")
+    newest, oldest = await _applied(connection)
+    steps = pending(newest, oldest, "the database")
+    if newest >= LEASES_SINCE and any(step.oldest > newest for step in steps):
+        await refuse_beside_others(connection)  # whose programs could not work beside what comes
     distributed = await citus.is_begun(connection)
     for step in steps:
         await _among_others(partial(_apply, connection, step, clock(), distributed=distributed))
