@@ -47,12 +47,14 @@ def journal(home: PostgresHome) -> list[tuple[int, str, int, int]]:
     ]
 
 
-async def apply(home: PostgresHome, *parts: str) -> None:
-    """Run SQL of several statements as it is."""
+async def apply_first(home: PostgresHome, count: int) -> None:
+    """Give an empty database so many of the first steps, as if long ago."""
     connection = await asyncpg.connect(home.address, ssl=False)
     try:
-        for part in parts:
-            await connection.execute(part)
+        await connection.execute(translation(JOURNAL))
+        for step in known()[:count]:
+            await connection.execute(translation(step.sql))
+            home.rows("INSERT INTO migrations VALUES ($1, $2, 1, $3)", step.number, step.name, step.oldest)
     finally:
         await connection.close()
 
@@ -70,9 +72,7 @@ async def test_an_empty_database_gets_every_step(empty: PostgresHome, template: 
 @pytest.mark.parametrize("had", range(1, len(known())))
 async def test_one_step_at_a_time_equals_all_at_once(empty: PostgresHome, template: str, had: int) -> None:
     """A database that had the first steps long ago ends as a new one does."""
-    await apply(empty, translation(JOURNAL), *(translation(step.sql) for step in known()[:had]))
-    for step in known()[:had]:
-        empty.rows("INSERT INTO migrations VALUES ($1, $2, 1, $3)", step.number, step.name, step.oldest)
+    await apply_first(empty, had)
     assert tuple(await migrate(empty.address, CLOCK)) == known()[had:]
     assert schema(empty) == schema(PostgresHome(empty.server, template))
 
@@ -97,9 +97,7 @@ def test_no_reference_is_looked_up_for_a_message(postgresql_home: PostgresHome) 
 async def test_beside_a_program_that_could_not_go_on(empty: PostgresHome) -> None:
     """A step that older programs cannot work beside waits until the last of them is gone."""
     had = max(step.number for step in known() if step.oldest == step.number) - 1
-    await apply(empty, translation(JOURNAL), *(translation(step.sql) for step in known()[:had]))
-    for step in known()[:had]:
-        empty.rows("INSERT INTO migrations VALUES ($1, $2, 1, $3)", step.number, step.name, step.oldest)
+    await apply_first(empty, had)
     empty.rows("INSERT INTO processes VALUES ('old', extract(epoch FROM now()) * 1000 + 60000)")
     before = schema(empty), journal(empty)
     with pytest.raises(StoreError, match=r"in use.*stop all of them"):

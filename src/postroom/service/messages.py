@@ -146,12 +146,11 @@ class Messages:
             one = Owed(m.id, 0, m.data)
             for listener_id in to[m.org_id, m.queue_id]:
                 owed[m.org_id, listener_id].append(one)
-        rows = [
-            (org, m.message_id, to_whom, entry.at) for (org, to_whom), all_of in owed.items() for m in all_of
-        ]
+        rows: list[tuple[str, str, str, int]] = []
+        for (org_id, listener_id), together in owed.items():
+            entry.tally(org_id, listener_id, accepted=len(together))
+            rows += [(org_id, each.message_id, listener_id, entry.at) for each in together]
         await deliveries.insert(entry.tx, rows)
-        for key, all_of in owed.items():
-            entry.tally(*key, accepted=len(all_of))
         entry.then(lambda: self._outbox.owed(owed))
 
 
