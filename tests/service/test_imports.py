@@ -360,6 +360,16 @@ def test_a_process_that_cannot_read(export: Path) -> None:
         pass
 
 
+def test_a_process_that_has_ended_before_it_is_told_what_to_read(export: Path) -> None:
+    """Whether it ends just before or just after is chance, so it is tried often."""
+    for _ in range(200):
+        with (
+            pytest.raises(Unavailable, match="has ended with"),
+            exports.opened("ndjson", export, "a", ("false",)),
+        ):
+            pass
+
+
 def test_what_is_done_while_it_is_opened(tmp_path: Path) -> None:
     """Is done before it is known whether it is an export."""
     done: list[bool] = []

@@ -101,6 +101,8 @@ def _reading(python: Sequence[str], job: Job) -> Iterator[_Process]:
             yield process
         finally:
             process.kill()
+            with suppress(BrokenPipeError):  # for what one that had ended was never given
+                cast(BinaryIO, process.stdin).close()
 
 
 def _begin(process: _Process, job: Job) -> None:
