@@ -11,7 +11,7 @@ from postroom.domain.clock import HeldClock
 from postroom.domain.errors import Invalid, NotFound, Unavailable
 from postroom.domain.ids import IdSources, time_of
 from postroom.domain.usage import Kind
-from postroom.service import ledger
+from postroom.service import waiting
 from postroom.service.hub import Hub
 from postroom.service.ledger import Entry, Ledger
 from tests.support.clock import NOON, MovingClock
@@ -65,7 +65,7 @@ async def test_what_follows_is_another_transaction(home: Home) -> None:
 
 async def test_a_transaction_is_bounded(home: Home) -> None:
     """What exceeds the most that goes together goes next; all is answered in order."""
-    many = 2 * ledger.MOST_TOGETHER + 1
+    many = 2 * waiting.MOST_TOGETHER + 1
     async with opened(home, Ticking()) as hub:
         here = await place(hub)
         sent = await here.send_many(many)
@@ -73,7 +73,7 @@ async def test_a_transaction_is_bounded(home: Home) -> None:
         assert [found[str(number).encode()] for number in range(many)] == sent
         stored = rows(home, "SELECT id, message_id FROM usage_events WHERE kind = $1", Kind.MESSAGE_ADDED)
         together = Counter(time_of(event_id) for event_id, _ in stored)
-        assert sorted(together.values()) == [1, ledger.MOST_TOGETHER, ledger.MOST_TOGETHER]
+        assert sorted(together.values()) == [1, waiting.MOST_TOGETHER, waiting.MOST_TOGETHER]
 
 
 async def test_an_id_bears_the_time_of_its_commit(postgresql_home: PostgresHome) -> None:
@@ -200,10 +200,10 @@ async def test_too_much_at_once_is_refused(home: Home) -> None:
         return items
 
     async with opened(home, MovingClock()) as hub:
-        submitted = (hub.ledger.submit(take, number) for number in range(ledger.MOST_WAITING + 5))
+        submitted = (hub.ledger.submit(take, number) for number in range(waiting.MOST_WAITING + 5))
         answers = await asyncio.gather(*submitted, return_exceptions=True)
-    assert answers[: ledger.MOST_WAITING] == list(range(ledger.MOST_WAITING))
-    assert [type(answer) for answer in answers[ledger.MOST_WAITING :]] == [Unavailable] * 5
+    assert answers[: waiting.MOST_WAITING] == list(range(waiting.MOST_WAITING))
+    assert [type(answer) for answer in answers[waiting.MOST_WAITING :]] == [Unavailable] * 5
 
 
 async def test_whoever_has_gone_disturbs_nobody(home: Home) -> None:

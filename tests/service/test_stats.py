@@ -11,9 +11,9 @@ import pytest
 from postroom.domain.clock import DAY, HOUR, MINUTE, SECOND
 from postroom.domain.usage import SEGMENT_EVENTS, Kind
 from postroom.service.hub import Hub
-from postroom.service.ledger import MOST_TOGETHER
 from postroom.service.retention import Retention
 from postroom.service.stats import Named
+from postroom.service.waiting import MOST_TOGETHER
 from tests.support.clock import NOON, MovingClock
 from tests.support.home import Home
 from tests.support.hub import Place, opened, place, rows

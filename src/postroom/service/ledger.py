@@ -16,15 +16,13 @@ from postroom.domain.ids import IdSource, IdSources
 from postroom.domain.listener import Counts
 from postroom.domain.usage import Kind, Segment, UsageEvent
 from postroom.service.series import Hold, Series
+from postroom.service.waiting import Waiting, WaitingRoom
 from postroom.store import listeners, processes, usage
 from postroom.store.database import Database, NotMet, Transaction
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-MOST_WAITING = 20_000
-MOST_TOGETHER = 1_000
-PATIENCE = 0.001  # seconds
 TURN_WITHIN = 5.0  # seconds
 
 
@@ -70,12 +68,6 @@ class Entry:
 
 # Writes many items of one sort in a commit; answers a result, or the error, of each.
 Write = Callable[[Entry, list[Item]], Awaitable[Sequence[T | Exception]]]
-
-
-class _Waiting(NamedTuple):
-    write: Write[Any, Any]
-    item: Any
-    future: asyncio.Future[Any]
 
 
 class Committed(NamedTuple):
@@ -164,11 +156,7 @@ class Ledger:
         series = [Series(f"{holder}.{number}", lease) for number in range(several)]
         self._writers = [Writer(database, clock, ids, each) for each in series]
         self._flushers = flushers
-        self._waiting: list[_Waiting] = []
-        self._idle: list[asyncio.Future[None]] = []  # of flushers that wait to be called
-        self._called = False  # one of them, which has not yet taken what waits
-        self._committed_at = 0.0
-        self._closed = False
+        self._room = WaitingRoom()
 
     @property
     def holders(self) -> list[str]:
@@ -202,18 +190,9 @@ class Ledger:
         Raises:
             Unavailable: the process is stopping, too much is waiting, or the database does not take it.
         """
-        if self._closed:
-            raise Unavailable("this process is stopping; try again")
-        if len(self._waiting) >= MOST_WAITING:
-            raise Unavailable("too many writes are waiting; try again")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(_Waiting(write, item, future))
-        if patient and loop.time() < self._committed_at + PATIENCE:
-            loop.call_at(self._committed_at + PATIENCE, self._call)
-        else:
-            self._call()
-        return await future
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._room.enter(Waiting(write, item, answer, patient))
+        return await answer
 
     async def run(self) -> None:
         """Commit what is submitted, until `close` was called and nothing waits any more."""
@@ -222,39 +201,9 @@ class Ledger:
                 tasks.create_task(self._flush(writer))
 
     async def _flush(self, writer: Writer) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting or not self._closed:
-            if not self._waiting and not self._closed:
-                await self._rest(loop)
-            await self._while_more_comes()
-            self._called = False
-            while self._waiting:
-                await self._commit_together(writer, self._take())
-            self._committed_at = loop.time()
-
-    async def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
-        called = loop.create_future()
-        self._idle.append(called)
-        await called
-
-    def _call(self) -> None:
-        """Have one that rests take what waits; one is enough, as it takes all of it."""
-        if self._idle and not self._called:
-            self._called = True
-            _answer(self._idle.pop(), None)
-
-    def _take(self) -> list[_Waiting]:
-        batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-        if self._waiting:
-            self._call()
-        return batch
-
-    async def _while_more_comes(self) -> None:
-        """Let the loop turn while each turn brings more: a commit costs as much as reading many requests."""
-        seen = 0
-        while seen < len(self._waiting) < MOST_TOGETHER:
-            seen = len(self._waiting)
-            await asyncio.sleep(0)
+        while batch := await self._room.next():
+            await self._commit_together(writer, batch)
+            self._room.committed()
 
     async def leave(self) -> None:
         """Let others write the series that were written here.
@@ -268,12 +217,10 @@ class Ledger:
 
     def close(self) -> None:
         """Take no more; `run` ends when all that waits is written."""
-        self._closed = True
-        while self._idle:
-            _answer(self._idle.pop(), None)
+        self._room.close()
 
-    async def _commit_together(self, writer: Writer, batch: list[_Waiting]) -> None:
-        groups: defaultdict[Write[Any, Any], list[_Waiting]] = defaultdict(list)
+    async def _commit_together(self, writer: Writer, batch: list[Waiting]) -> None:
+        groups: defaultdict[Write[Any, Any], list[Waiting]] = defaultdict(list)
         for waiting in batch:
             groups[waiting.write].append(waiting)
 
@@ -285,19 +232,19 @@ class Ledger:
             ]
 
         try:
-            results = await writer.commit(body, at_once=True) if batch else []
+            results = await writer.commit(body, at_once=True)
         except Exception as error:
             await self._after_failure(writer, batch, error)
         else:
             ordered = (waiting for group in groups.values() for waiting in group)
             for waiting, result in zip(ordered, results, strict=True):
-                _answer(waiting.future, result)
+                _answer(waiting.answer, result)
 
-    async def _after_failure(self, writer: Writer, batch: list[_Waiting], error: Exception) -> None:
+    async def _after_failure(self, writer: Writer, batch: list[Waiting], error: Exception) -> None:
         """One that spoils the commit must not spoil the others: each is tried alone."""
         if len(batch) == 1 or isinstance(error, Unavailable):
             for waiting in batch:
-                _answer(waiting.future, error)
+                _answer(waiting.answer, error)
         else:
             for waiting in batch:
                 await self._commit_together(writer, [waiting])

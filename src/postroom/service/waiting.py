@@ -1,0 +1,131 @@
+"""Who waits for a commit, and who shares the next one: a commit costs as much as reading many requests."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from postroom.domain.errors import Unavailable
+
+MOST_WAITING = 20_000
+MOST_TOGETHER = 1_000
+SEVERAL = 8
+PATIENCE = 0.001  # seconds
+
+
+class Waiting(NamedTuple):
+    """What `write` is to write, and the answer. One that is `patient` has nobody who waits for it."""
+
+    write: Callable[..., Any]
+    item: Any
+    answer: "asyncio.Future[Any]"
+    patient: bool
+
+
+class WaitingRoom:
+    """Lets those who commit have what waits, all of it and one after another.
+
+    Those who were answered are likely to come again. Where the last commits answered several, the next one
+    gives as many of them up to a millisecond to come back. Else whoever comes first would make a small one,
+    the others the next small one, and so on. What is `patient` is neither counted nor waited for.
+
+    `patience`, in seconds, is how long somebody waits for others.
+    """
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self.patience = patience
+        self._waiting: list[Waiting] = []
+        self._eager = 0  # of those
+        self._expected = 0
+        self._enough: asyncio.Future[None] | None = None  # of somebody who waits until they are there
+        self._idle: list[asyncio.Future[None]] = []  # of those who wait to be called
+        self._called = False  # one of them, who has not yet taken what waits
+        self._committed_at = 0.0
+        self._closed = False
+
+    def enter(self, waiting: Waiting) -> None:
+        """Have it written; what is patient some time after the last commit, for others to share the next.
+
+        Raises:
+            Unavailable: the process is stopping, or too much is waiting.
+        """
+        if self._closed:
+            raise Unavailable("this process is stopping; try again")
+        if len(self._waiting) >= MOST_WAITING:
+            raise Unavailable("too many writes are waiting; try again")
+        self._waiting.append(waiting)
+        if waiting.patient:
+            self._call_soon()
+        else:
+            self._eager += 1
+            self._call()
+
+    async def next(self) -> list[Waiting]:
+        """What is to be committed now; nothing when the room is closed and empty."""
+        if (self._called or not self._waiting) and not self._closed:
+            await self._rest()
+        self._called = True
+        await self._while_more_comes()
+        if self._expected >= SEVERAL and self._eager < self._expected and not self._closed:
+            await self._until_enough()
+        self._called = False
+        return self._take()
+
+    def committed(self) -> None:
+        """What was taken is durable, and answered."""
+        self._committed_at = asyncio.get_running_loop().time()
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._closed = True
+        for sleeping in (*self._idle, self._enough):
+            if sleeping is not None:
+                _wake(sleeping)
+        self._idle.clear()
+
+    async def _rest(self) -> None:
+        called = asyncio.get_running_loop().create_future()
+        self._idle.append(called)
+        await called
+
+    def _call_soon(self) -> None:
+        loop, due = asyncio.get_running_loop(), self._committed_at + self.patience
+        if loop.time() < due:
+            loop.call_at(due, self._call)
+        else:
+            self._call()
+
+    def _call(self) -> None:
+        """Have one who rests take what waits, unless somebody is about to."""
+        if self._enough is not None and self._eager >= self._expected:
+            _wake(self._enough)
+        if self._idle and self._waiting and not self._called:
+            self._called = True
+            _wake(self._idle.pop())
+
+    async def _while_more_comes(self) -> None:
+        """Let the loop turn while each turn brings more."""
+        seen = 0
+        while seen < len(self._waiting) < MOST_TOGETHER:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
+
+    async def _until_enough(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._enough = loop.create_future()
+        timer = loop.call_later(self.patience, _wake, self._enough)
+        await self._enough
+        timer.cancel()
+        self._enough = None
+
+    def _take(self) -> list[Waiting]:
+        batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+        eager = sum(not waiting.patient for waiting in batch)
+        self._eager -= eager
+        self._expected = max(eager, (self._expected + eager) // 2)
+        self._call()
+        return batch
+
+
+def _wake(sleeping: "asyncio.Future[None]") -> None:
+    if not sleeping.done():
+        sleeping.set_result(None)
