@@ -211,7 +211,7 @@ async def test_more_news_than_fit_into_one_piece(postgresql_home: PostgresHome) 
             await heard.begun.wait()
             await until(partial(said, courier, heard), bool)
             for org_id, listener_id, message_id in discarded:
-                courier.owed({(org_id, listener_id): [OWED]})
+                courier.owed({(org_id, listener_id): [OWED]}, 0)
                 courier.changed(org_id, listener_id)
                 courier.discarded(org_id, listener_id, message_id)
 

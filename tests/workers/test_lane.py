@@ -36,7 +36,7 @@ def test_what_is_offered_is_held_in_order() -> None:
     """While there is room and the store holds nothing before it."""
     lane = known()
     for number in range(MOST_HELD + 5):
-        lane.offer(Owed(f"{number:03}", 0, b"x"))
+        lane.offer(Owed(f"{number:03}", 0, b"x"), 0)
     assert held(lane) == [f"{number:03}" for number in range(MOST_HELD)]
     assert lane.more
 
@@ -44,10 +44,10 @@ def test_what_is_offered_is_held_in_order() -> None:
 def test_nothing_overtakes_what_is_in_the_store() -> None:
     """What is offered while the store holds more is left there, to be read in its turn."""
     lane = known(more=True)
-    lane.offer(Owed("late", 0, b"x"))
+    lane.offer(Owed("late", 0, b"x"), 0)
     assert held(lane) == []
     lane.expect()
-    lane.offer(Owed("later", 0, b"x"))
+    lane.offer(Owed("later", 0, b"x"), 0)
     assert held(lane) == []
     assert lane.more
 
@@ -56,7 +56,7 @@ def test_nothing_overtakes_what_is_in_the_store() -> None:
 def test_long_data_is_not_held(size: int, data: bytes | None) -> None:
     """It is read when its turn comes."""
     lane = known()
-    lane.offer(Owed("message", 0, b"x" * size))
+    lane.offer(Owed("message", 0, b"x" * size), 0)
     assert list(lane.due) == [Owed("message", 0, data)]
 
 
@@ -80,7 +80,7 @@ def test_what_was_under_way_is_not_taken_again() -> None:
 def test_what_was_deleted_is_not_taken() -> None:
     """In memory, and while the store was being read."""
     lane = known()
-    lane.offer(Owed("0", 0))
+    lane.offer(Owed("0", 0), 0)
     lane.discard("0")
     lane.expect()
     lane.discard("2")
@@ -95,7 +95,7 @@ def test_what_may_have_been_read_is_left_in_the_store(offered: str) -> None:
     read(lane, "1", "3")
     lane.due.clear()
     read(lane)
-    lane.offer(Owed(offered, 0))
+    lane.offer(Owed(offered, 0), 0)
     assert held(lane) == []
     assert lane.more
 
@@ -104,7 +104,7 @@ def test_what_is_newer_than_all_that_was_read_is_held() -> None:
     """The store has not given it."""
     lane = known()
     read(lane, "1", "3")
-    lane.offer(Owed("4", 0))
+    lane.offer(Owed("4", 0), 0)
     assert held(lane) == ["1", "3", "4"]
     assert not lane.more
 
@@ -113,7 +113,7 @@ def test_what_is_offered_while_the_store_is_read_is_read_again() -> None:
     """Whether the first reading has it or not."""
     lane = known()
     lane.expect()
-    lane.offer(Owed("2", 0))
+    lane.offer(Owed("2", 0), 0)
     lane.load([Owed("1", 0), Owed("2", 0)], 10, 0)
     assert held(lane) == ["1", "2"]
     assert lane.more
@@ -197,7 +197,7 @@ def test_what_is_left_in_the_store_is_looked_at() -> None:
     lane.expect()
     lane.load([], 10, 50_000)
     lane.more = True
-    lane.offer(Owed(IdSource().mint(30_000), 0))
+    lane.offer(Owed("message", 0), 30_000)
     assert lane.expect() == 30_000
 
 
@@ -266,7 +266,7 @@ class Store(RuleBasedStateMachine):
         message_id = data.draw(st.sampled_from(self.untold))
         self.untold.remove(message_id)
         if message_id not in self.deleted:
-            self.lane.offer(Owed(message_id, 0))
+            self.lane.offer(Owed(message_id, 0), time_of(message_id))
 
     @precondition(lambda self: self.lane.hungry)
     @rule()
@@ -343,7 +343,7 @@ class Store(RuleBasedStateMachine):
         """Everything that was not deleted is sent in the end."""
         for message_id in self.untold:
             if message_id not in self.deleted:
-                self.lane.offer(Owed(message_id, 0))
+                self.lane.offer(Owed(message_id, 0), time_of(message_id))
         self.pass_(2 * LATE + 1)
         while self.asked is not None or self.lane.hungry or self.lane.due:
             self.finish_some()

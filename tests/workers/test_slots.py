@@ -69,7 +69,7 @@ async def test_who_begins_with_nothing_does_nothing(postgresql_home: PostgresHom
         await until(partial(asked, home, "waiting_listeners"), bool)
         key = here.org_id, listener.id
         before = [await asked(home, query) for query in ("find_listener", "due_deliveries", "message_data")]
-        deliver.owed({key: [Owed("message", 0)]})
+        deliver.owed({key: [Owed("message", 0)]}, 0)
         deliver.changed(*key)
         deliver.discarded(*key, "message")
         deliver.waiting(*key)

@@ -1,6 +1,6 @@
 """Identifiers that sort by time: 21 characters, 48 bits of milliseconds and 78 of chance."""
 
-import base64
+import binascii
 import random
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _MOST_KEPT = 1_000  # milliseconds
 
 def _encode(number: int) -> str:
     # 126 bits are 21 characters of base64; two bits of padding make them whole bytes.
-    digits = base64.b64encode((number << 2).to_bytes(16, "big"))[:21]
+    digits = binascii.b2a_base64((number << 2).to_bytes(16, "big"), newline=False)[:21]
     return digits.translate(_TO_OURS).decode("ascii")
 
 
@@ -30,7 +30,7 @@ def lowest(at: int) -> str:
 def time_of(identifier: str) -> int:
     """The millisecond in which an id was minted."""
     digits = identifier[:8].rjust(8, "-").encode("ascii").translate(_FROM_OURS)
-    return int.from_bytes(base64.b64decode(digits), "big")
+    return int.from_bytes(binascii.a2b_base64(digits), "big")
 
 
 def is_id(text: str) -> bool:

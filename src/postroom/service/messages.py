@@ -151,7 +151,7 @@ class Messages:
             entry.tally(org_id, listener_id, accepted=len(together))
             rows += [(org_id, each.message_id, listener_id, entry.at) for each in together]
         await deliveries.insert(entry.tx, rows)
-        entry.then(lambda: self._outbox.owed(owed))
+        entry.then(lambda: self._outbox.owed(owed, entry.at))
 
 
 def _encoded(data: str) -> bytes:

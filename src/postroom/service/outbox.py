@@ -12,8 +12,8 @@ Accepted = Mapping[tuple[str, str], Sequence[Owed]]
 class Deliverer(Protocol):
     """Delivers what is owed."""
 
-    def owed(self, accepted: Accepted) -> None:
-        """Messages were accepted."""
+    def owed(self, accepted: Accepted, at: int, /) -> None:
+        """Messages were accepted at the time `at`, ms."""
 
     def changed(self, org_id: str, listener_id: str) -> None:
         """A listener was added, changed, found alive or dead, or deleted."""
@@ -32,10 +32,10 @@ class Outbox:
         """From now on, tell `deliverer`, too."""
         self._told.append(deliverer)
 
-    def owed(self, accepted: Accepted) -> None:
-        """Messages were accepted."""
+    def owed(self, accepted: Accepted, at: int, /) -> None:
+        """Messages were accepted at the time `at`, ms."""
         for deliverer in self._told:
-            deliverer.owed(accepted)
+            deliverer.owed(accepted, at)
 
     def changed(self, org_id: str, listener_id: str) -> None:
         """A listener was added, changed, found alive or dead, or deleted."""

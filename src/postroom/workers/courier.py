@@ -64,7 +64,7 @@ class Courier:
         """From now on, call this when another process has given up slots."""
         self._slots_free = call
 
-    def owed(self, accepted: Accepted) -> None:
+    def owed(self, accepted: Accepted, _at: int) -> None:
         """Messages were accepted."""
         for key in accepted:
             self._note(self._waiting, *key)

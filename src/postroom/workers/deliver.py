@@ -67,13 +67,13 @@ class Deliver:
         self._all_stale = True
         self._stopping = False
 
-    def owed(self, accepted: Accepted) -> None:
-        """Messages were accepted; the lanes start with them in turns."""
+    def owed(self, accepted: Accepted, at: int) -> None:
+        """Messages were accepted at the time `at`, ms; the lanes start with them in turns."""
         for key, owed in accepted.items():
             if self.holds(key[1]):
                 lane = self._lane(key)
                 for each in owed:
-                    lane.offer(each)
+                    lane.offer(each, at)
                 self._consider(lane)
         self._start_ready()
 

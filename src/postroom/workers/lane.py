@@ -3,7 +3,6 @@
 from collections import deque
 
 from postroom.domain.delivery import SHORT, Owed
-from postroom.domain.ids import time_of
 from postroom.service.deliveries import Lane
 
 MOST_HELD = 256
@@ -45,13 +44,13 @@ class LaneQueue:
     def _open(self) -> bool:
         return self.lane is not None and self.lane.open
 
-    def offer(self, owed: Owed) -> None:
-        """Take what was just committed, or leave it in the store to be read in its turn."""
+    def offer(self, owed: Owed, at: int) -> None:
+        """Take what was just committed, at the time `at`, ms; or leave it in the store until its turn."""
         in_turn = self.more or self._past is not None or len(self.due) >= MOST_HELD
         # What is no newer than anything read may have been read, and sent, before this process was told.
         if in_turn or owed.message_id <= self._newest:
             self.more = True
-            self.look_from(time_of(owed.message_id))
+            self.look_from(at)
         elif owed.data is not None and len(owed.data) > SHORT:
             self.due.append(Owed(owed.message_id, owed.attempts))
         else:
