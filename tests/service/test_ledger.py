@@ -1,6 +1,7 @@
 """Group commit: one transaction for what arrives together, each answered for itself."""
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -250,3 +251,18 @@ async def test_tallies_of_one_commit_add_up(home: Home) -> None:
         await hub.ledger.commit(body)
     found = rows(home, "SELECT listener_id, accepted, delivered, failed FROM listener_counts ORDER BY 1")
     assert found == [("one", 12, 2, 0), ("other", 0, 0, 8)]
+
+
+async def test_a_commit_leaves_nothing_to_the_collector(home: Home) -> None:
+    """Whose pauses would be seen in the slowest answers: once a commit is answered, its entry is gone."""
+    async with opened(home) as hub:
+        here = await place(hub)
+        await here.send_many(50)
+        gc.collect()
+        gc.disable()
+        try:
+            await here.send_many(50)
+            await here.send()
+            assert [each for each in gc.get_objects() if isinstance(each, Entry)] == []
+        finally:
+            gc.enable()

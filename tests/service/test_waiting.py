@@ -9,8 +9,8 @@ from postroom.service.waiting import SEVERAL, Waiting, WaitingRoom
 
 pytestmark = pytest.mark.anyio
 
-LONG = 3_600.0  # seconds; nobody waits for so long and is right
-SHORT = 0.001
+MANY = 1_000_000  # turns; nobody waits for so long and is right
+LONG = 3_600.0  # seconds; nor for this
 
 
 def enter(room: WaitingRoom, items: Sequence[int], *, patient: bool = False) -> None:
@@ -36,7 +36,7 @@ async def settled(task: "asyncio.Task[list[int]]") -> bool:
 
 async def test_as_many_as_before_are_waited_for() -> None:
     """They come in two parts, and share one commit."""
-    room = WaitingRoom(LONG)
+    room = WaitingRoom(MANY, LONG)
     enter(room, range(SEVERAL))
     assert await taken(room) == [*range(SEVERAL)]
     enter(room, [0, 1, 2])
@@ -48,7 +48,7 @@ async def test_as_many_as_before_are_waited_for() -> None:
 
 async def test_a_few_are_not_waited_for() -> None:
     """A commit costs a few less than the wait would."""
-    room = WaitingRoom(LONG)
+    room = WaitingRoom(MANY, LONG)
     enter(room, range(SEVERAL - 1))
     assert len(await taken(room)) == SEVERAL - 1
     enter(room, [1])
@@ -57,29 +57,29 @@ async def test_a_few_are_not_waited_for() -> None:
 
 async def test_those_who_do_not_come_back_are_not_waited_for_again_and_again() -> None:
     """After a wait in vain, half as many are expected."""
-    room = WaitingRoom(SHORT)
+    room = WaitingRoom(3)
     enter(room, range(2 * SEVERAL - 2))
     assert len(await taken(room)) == 2 * SEVERAL - 2
     enter(room, [1])
     assert await taken(room) == [1]
-    room.patience = LONG
+    room.turns = MANY
     enter(room, [2])
     assert await taken(room) == [2]
 
 
 async def test_the_patient_are_not_waited_for() -> None:
     """However many there were: nobody waits for them, to come again."""
-    room = WaitingRoom(SHORT)
+    room = WaitingRoom(3)
     enter(room, range(10 * SEVERAL), patient=True)
     assert len(await taken(room)) == 10 * SEVERAL
-    room.patience = LONG
+    room.turns = MANY
     enter(room, [1])
     assert await taken(room) == [1]
 
 
 async def test_the_patient_are_taken_with_others() -> None:
     """They do not call anybody before their time, but go with whoever comes."""
-    room = WaitingRoom(LONG)
+    room = WaitingRoom(MANY, LONG)
     enter(room, [0])
     assert await taken(room) == [0]
     following = asyncio.create_task(taken(room))
@@ -92,7 +92,7 @@ async def test_the_patient_are_taken_with_others() -> None:
 
 async def test_one_of_several_takes_all() -> None:
     """The other one goes on resting, and has what comes later."""
-    room = WaitingRoom(LONG)
+    room = WaitingRoom(MANY, LONG)
     both = [asyncio.create_task(taken(room)) for _ in range(2)]
     assert not await settled(both[0])
     enter(room, range(5))
@@ -105,7 +105,7 @@ async def test_one_of_several_takes_all() -> None:
 
 async def test_who_waits_for_others_is_alone_with_it() -> None:
     """Another one who would commit rests meanwhile, and does not take the few that are there."""
-    room = WaitingRoom(LONG)
+    room = WaitingRoom(MANY, LONG)
     enter(room, range(SEVERAL))
     assert len(await taken(room)) == SEVERAL
     enter(room, [0])
@@ -120,7 +120,7 @@ async def test_who_waits_for_others_is_alone_with_it() -> None:
 
 async def test_nobody_is_waited_for_when_it_closes() -> None:
     """What is there is still to be committed."""
-    room = WaitingRoom(LONG)
+    room = WaitingRoom(MANY, LONG)
     enter(room, range(SEVERAL))
     assert len(await taken(room)) == SEVERAL
     enter(room, [1])

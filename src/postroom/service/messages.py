@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import structs
@@ -151,7 +152,7 @@ class Messages:
             entry.tally(org_id, listener_id, accepted=len(together))
             rows += [(org_id, each.message_id, listener_id, entry.at) for each in together]
         await deliveries.insert(entry.tx, rows)
-        entry.then(lambda: self._outbox.owed(owed, entry.at))
+        entry.then(partial(self._outbox.owed, owed, entry.at))  # a lambda would hold the entry that holds it
 
 
 def _encoded(data: str) -> bytes:

@@ -1,6 +1,7 @@
 """Who waits for a commit, and who shares the next one: a commit costs as much as reading many requests."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,18 +26,20 @@ class WaitingRoom:
     """Lets those who commit have what waits, all of it and one after another.
 
     Those who were answered are likely to come again. Where the last commits answered several, the next one
-    gives as many of them up to a millisecond to come back. Else whoever comes first would make a small one,
-    the others the next small one, and so on. What is `patient` is neither counted nor waited for.
+    gives as many of them `turns` of the loop to come back, before each of which other processes may have this
+    core: the clients on this machine, the database. Else whoever comes first would make a small commit, the
+    others the next small one, and so on. Where no process waits for a core, this takes microseconds.
 
-    `patience`, in seconds, is how long somebody waits for others.
+    What is `patient` is neither counted nor waited for, and waits for others itself: up to `patience` seconds
+    from the last commit on.
     """
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, turns: int, patience: float = PATIENCE) -> None:
+        self.turns = turns
         self.patience = patience
         self._waiting: list[Waiting] = []
-        self._eager = 0  # of those
-        self._expected = 0
-        self._enough: asyncio.Future[None] | None = None  # of somebody who waits until they are there
+        self._eager = 0  # of those, who are not patient
+        self._expected = 0  # of them
         self._idle: list[asyncio.Future[None]] = []  # of those who wait to be called
         self._called = False  # one of them, who has not yet taken what waits
         self._committed_at = 0.0
@@ -65,8 +68,7 @@ class WaitingRoom:
             await self._rest()
         self._called = True
         await self._while_more_comes()
-        if self._expected >= SEVERAL and self._eager < self._expected and not self._closed:
-            await self._until_enough()
+        await self._while_others_come_back()
         self._called = False
         return self._take()
 
@@ -77,10 +79,8 @@ class WaitingRoom:
     def close(self) -> None:
         """Let nobody in any more."""
         self._closed = True
-        for sleeping in (*self._idle, self._enough):
-            if sleeping is not None:
-                _wake(sleeping)
-        self._idle.clear()
+        while self._idle:
+            _wake(self._idle.pop())
 
     async def _rest(self) -> None:
         called = asyncio.get_running_loop().create_future()
@@ -96,8 +96,6 @@ class WaitingRoom:
 
     def _call(self) -> None:
         """Have one who rests take what waits, unless somebody is about to."""
-        if self._enough is not None and self._eager >= self._expected:
-            _wake(self._enough)
         if self._idle and self._waiting and not self._called:
             self._called = True
             _wake(self._idle.pop())
@@ -109,13 +107,12 @@ class WaitingRoom:
             seen = len(self._waiting)
             await asyncio.sleep(0)
 
-    async def _until_enough(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._enough = loop.create_future()
-        timer = loop.call_later(self.patience, _wake, self._enough)
-        await self._enough
-        timer.cancel()
-        self._enough = None
+    async def _while_others_come_back(self) -> None:
+        for _ in range(self.turns):
+            if self._closed or self._expected < SEVERAL or self._eager >= self._expected:
+                return
+            os.sched_yield()
+            await asyncio.sleep(0)
 
     def _take(self) -> list[Waiting]:
         batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
