@@ -38,8 +38,8 @@ class WaitingRoom:
         self.turns = turns
         self.patience = patience
         self._waiting: list[Waiting] = []
-        self._eager = 0  # of those, who are not patient
-        self._expected = 0  # of them
+        self._eager = 0  # how many of them are not patient
+        self._expected = 0  # how many such are likely to come
         self._idle: list[asyncio.Future[None]] = []  # of those who wait to be called
         self._called = False  # one of them, who has not yet taken what waits
         self._committed_at = 0.0
