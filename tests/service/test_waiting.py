@@ -16,8 +16,8 @@ LONG = 3_600.0  # seconds; nor for this
 def enter(room: WaitingRoom, items: Sequence[int], *, patient: bool = False) -> None:
     """All of them, one after another."""
     for item in items:
-        answer = asyncio.get_running_loop().create_future()
-        room.enter(Waiting(print, item, answer, patient))
+        future = asyncio.get_running_loop().create_future()
+        room.enter(Waiting(print, item, future, patient))
 
 
 async def taken(room: WaitingRoom) -> list[int]:

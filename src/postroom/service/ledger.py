@@ -16,7 +16,7 @@ from postroom.domain.ids import IdSource, IdSources
 from postroom.domain.listener import Counts
 from postroom.domain.usage import Kind, Segment, UsageEvent
 from postroom.service.series import Hold, Series
-from postroom.service.waiting import Waiting, WaitingRoom
+from postroom.service.waiting import Waiting, WaitingRoom, answer
 from postroom.store import listeners, processes, usage
 from postroom.store.database import Database, NotMet, Transaction
 
@@ -192,9 +192,9 @@ class Ledger:
         Raises:
             Unavailable: the process is stopping, too much is waiting, or the database does not take it.
         """
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._room.enter(Waiting(write, item, answer, patient))
-        return await answer
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._room.enter(Waiting(write, item, future, patient))
+        return await future
 
     async def run(self) -> None:
         """Commit what is submitted, until `close` was called and nothing waits any more."""
@@ -240,22 +240,13 @@ class Ledger:
         else:
             ordered = (waiting for group in groups.values() for waiting in group)
             for waiting, result in zip(ordered, results, strict=True):
-                _answer(waiting.answer, result)
+                answer(waiting.future, result)
 
     async def _after_failure(self, writer: Writer, batch: list[Waiting], error: Exception) -> None:
         """One that spoils the commit must not spoil the others: each is tried alone."""
         if len(batch) == 1 or isinstance(error, Unavailable):
             for waiting in batch:
-                _answer(waiting.answer, error)
+                answer(waiting.future, error)
         else:
             for waiting in batch:
                 await self._commit_together(writer, [waiting])
-
-
-def _answer(future: asyncio.Future[Any], result: Any) -> None:
-    if future.done():  # whoever waited has gone
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)

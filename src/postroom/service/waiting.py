@@ -14,11 +14,11 @@ PATIENCE = 0.001  # seconds
 
 
 class Waiting(NamedTuple):
-    """What `write` is to write, and the answer. One that is `patient` has nobody who waits for it."""
+    """What `write` is to write, and its answer. Nobody waits for that of one who is `patient`."""
 
     write: Callable[..., Any]
     item: Any
-    answer: "asyncio.Future[Any]"
+    future: "asyncio.Future[Any]"
     patient: bool
 
 
@@ -38,8 +38,7 @@ class WaitingRoom:
         self.turns = turns
         self.patience = patience
         self._waiting: list[Waiting] = []
-        self._eager = 0  # how many of them are not patient
-        self._expected = 0  # how many such are likely to come
+        self._expected = 0  # how many are likely to come who are not patient
         self._idle: list[asyncio.Future[None]] = []  # of those who wait to be called
         self._called = False  # one of them, who has not yet taken what waits
         self._committed_at = 0.0
@@ -59,7 +58,6 @@ class WaitingRoom:
         if waiting.patient:
             self._call_soon()
         else:
-            self._eager += 1
             self._call()
 
     async def next(self) -> list[Waiting]:
@@ -80,7 +78,7 @@ class WaitingRoom:
         """Let nobody in any more."""
         self._closed = True
         while self._idle:
-            _wake(self._idle.pop())
+            answer(self._idle.pop(), None)
 
     async def _rest(self) -> None:
         called = asyncio.get_running_loop().create_future()
@@ -98,7 +96,7 @@ class WaitingRoom:
         """Have one who rests take what waits, unless somebody is about to."""
         if self._idle and self._waiting and not self._called:
             self._called = True
-            _wake(self._idle.pop())
+            answer(self._idle.pop(), None)
 
     async def _while_more_comes(self) -> None:
         """Let the loop turn while each turn brings more."""
@@ -109,20 +107,29 @@ class WaitingRoom:
 
     async def _while_others_come_back(self) -> None:
         for _ in range(self.turns):
-            if self._closed or self._expected < SEVERAL or self._eager >= self._expected:
+            if self._closed or self._expected < SEVERAL or _eager(self._waiting) >= self._expected:
                 return
             os.sched_yield()
             await asyncio.sleep(0)
 
     def _take(self) -> list[Waiting]:
         batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-        eager = sum(not waiting.patient for waiting in batch)
-        self._eager -= eager
+        eager = _eager(batch)
         self._expected = max(eager, (self._expected + eager) // 2)
         self._call()
         return batch
 
 
-def _wake(sleeping: "asyncio.Future[None]") -> None:
-    if not sleeping.done():
-        sleeping.set_result(None)
+def answer(future: "asyncio.Future[Any]", result: Any) -> None:
+    """Give whoever waits the result, or raise it there; nothing where nobody waits any more."""
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def _eager(some: list[Waiting]) -> int:
+    """How many of them are not patient."""
+    return sum(not waiting.patient for waiting in some)
