@@ -1,9 +1,12 @@
 """A real HTTP receiver in the test's own loop: records what arrives, and answers as told, well or badly."""
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from itertools import count
 from socket import SO_LINGER, SOL_SOCKET, create_server, socket
 from struct import pack
 from types import TracebackType
@@ -16,6 +19,8 @@ from tests.acceptance.house import DEADLINE
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MEGABYTE: Final = 1_000_000
+
+_numbers: Final = count(1)
 
 
 @dataclass(frozen=True)
@@ -140,10 +145,20 @@ class Place:
         return self.behaviours.pop(0) if len(self.behaviours) > 1 else self.behaviours[0]
 
 
-class Receiver:
-    """An aiohttp server on a free loopback port; each path has its own programme (200 unless told)."""
+def own_address() -> str:
+    """A loopback address that no receiver of this run had before.
 
-    def __init__(self) -> None:
+    A hub still asks the ports of receivers that have ended, and the system gives such ports away again: at
+    one address for all, another test's receiver or server would be asked.
+    """
+    return str(IPv4Address("127.1.0.0") + (os.getpid() % 2000 << 12) + next(_numbers) % 4096)
+
+
+class Receiver:
+    """An aiohttp server on a free port; each path has its own programme (200 unless told)."""
+
+    def __init__(self, host: str | None = None) -> None:
+        self.host = host or own_address()
         self._places: dict[str, Place] = defaultdict(lambda: Place([answer()]))
         self._arrived = asyncio.Condition()
         self._runner: web.AppRunner | None = None
@@ -168,7 +183,7 @@ class Receiver:
     async def open(self) -> None:
         """Listen (again), always at the same port."""
         assert self._runner is not None
-        self._socket = create_server(("127.0.0.1", self.port), backlog=1024)
+        self._socket = create_server((self.host, self.port), backlog=1024)
         await web.SockSite(self._runner, self._socket).start()
         self.port = int(self._socket.getsockname()[1])
 
@@ -183,8 +198,8 @@ class Receiver:
         for site in list(self._runner.sites):
             await site.stop()
 
-    def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
+    def url(self, path: str, host: str | None = None) -> str:
+        return f"http://{host or self.host}:{self.port}{path}"
 
     def on(self, path: str, *behaviours: Behaviour) -> str:
         """Programme a path: one behaviour per request, the last one stays. Its URL."""

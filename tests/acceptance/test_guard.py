@@ -1,5 +1,7 @@
 """The outbound guard: what is connected to is checked, redirects are not followed, networks are named."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from tests.acceptance.client import Client, attempted, counted, make_listener, make_queue, send, state
@@ -12,6 +14,13 @@ pytestmark = pytest.mark.anyio
 # All of these lead to this machine and nowhere else.
 HOSTS = ["127.0.0.1", "localhost", "127.0.0.2", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"]
 ODD_HOSTS = ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.1."]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver where all of these hosts lead to."""
+    async with Receiver("127.0.0.1") as receiver:
+        yield receiver
 
 
 async def refused_address(client: Client, receiver: Receiver, host: str) -> None:
