@@ -12,7 +12,7 @@ from postroom.runtime import commanding
 from postroom.settings import Settings, load
 from tests.acceptance.client import Client as Http
 from tests.acceptance.client import unique
-from tests.acceptance.house import Place
+from tests.acceptance.house import Place, while_it_is_today
 
 ROOT: Final = "/v1/analytics/messagingMetrics"
 DAILY: Final = f"{ROOT}/dailyTotals"
@@ -41,7 +41,7 @@ def said(number: int, back: int, person: str = "ada", **more: Any) -> Activity:
 
 
 def story() -> Sequence[Activity | Deletion]:
-    """Two days, and one between them on which nothing happened; told anew, as midnight may come."""
+    """Two days, and one between them on which nothing happened; told anew, as midnight may have come."""
     return (
         said(1, 3),
         said(2, 3, "ben", client=Client.MOBILE, files=2, file_bytes=MIB),
@@ -81,6 +81,7 @@ class Chat:
 @asynccontextmanager
 async def chatting(place: Place, url: str) -> AsyncIterator[Chat]:
     """A new organization to which the story happened, on the server at the URL, and its first key."""
+    await while_it_is_today()
     async with commanding(settings_of(place)) as hub:
         organization, secret = await hub.organizations.found(unique("chat"))
         await hub.intake.take(organization.id, story())

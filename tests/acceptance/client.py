@@ -242,10 +242,22 @@ async def stats(client: Client, window: str = "last_24_hours") -> dict[str, int]
     return dict(answer["aggregated_api_usage_events"][window])
 
 
+async def events(client: Client) -> list[Any]:
+    """All raw events, once as many are listed as are counted.
+
+    On PostgreSQL they are listed when no transaction is under way any more that may add an older one.
+    """
+
+    async def look() -> tuple[list[Any], dict[str, int]]:
+        return await pages(client, "/events?limit=1000", "events"), await stats(client)
+
+    return (await until(look, lambda seen: len(seen[0]) == sum(seen[1].values())))[0]
+
+
 async def counted_events(client: Client) -> dict[str, int]:
     """The counters, counted naively over all raw events."""
     nothing = dict.fromkeys(await stats(client), 0)
-    return nothing | Counter(event["type"] for event in await pages(client, "/events?limit=1000", "events"))
+    return nothing | Counter(event["type"] for event in await events(client))
 
 
 async def pages(client: Client, path: str, kind: str) -> list[Any]:

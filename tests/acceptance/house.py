@@ -67,6 +67,15 @@ async def until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], wit
         pause = min(pause * 1.5, 0.2)
 
 
+async def while_it_is_today() -> None:
+    """Wait, where it is nearly midnight UTC, until what a test does and asks comes on one day."""
+
+    async def left() -> float:
+        return 86_400 - time.time() % 86_400
+
+    await until(left, lambda seconds: seconds > 30)
+
+
 def command() -> str:
     """The `postroom` installed beside this interpreter, else the one on PATH."""
     beside = Path(sys.executable).with_name("postroom")

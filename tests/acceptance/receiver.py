@@ -102,7 +102,7 @@ def garbage(sent: bytes = b"\x00\xff\xfeSMTP ready, go ahead\r\n\r\n") -> Behavi
     return behave
 
 
-def dripping(sent: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + b"x" * 9999) -> Behaviour:
+def dripping(sent: bytes = b"HTTP/1.1 200 OK\r\n" + b"x-drop: y\r\n" * 999) -> Behaviour:
     """One byte every 50 ms: it never finishes in time, and never is quite silent."""
 
     async def behave(request: web.Request) -> web.StreamResponse:

@@ -292,7 +292,7 @@ async def test_while_the_database_is_held(client: Client, server: Postroom) -> N
 @pytest.mark.parametrize("sent", [b"", b'{"message_id"'])
 async def test_a_body_that_never_ends(start: Make, organization: Organization, sent: bytes) -> None:
     """It has its time to come in, and is then 400."""
-    server = start({"request_timeout": 0.3})
+    server = start({"request_timeout": 1})
     head = (
         f"POST /activities HTTP/1.1\r\nHost: x\r\nX-API-KEY: {organization.key}\r\n"
         f"Content-Type: {LINES}\r\nContent-Length: 100\r\n\r\n"

@@ -18,6 +18,7 @@ from tests.acceptance.client import (
     attempts,
     counted,
     counted_events,
+    events,
     make_listener,
     make_queue,
     send,
@@ -36,8 +37,9 @@ from tests.acceptance.house import (
     run_json,
     until,
     variable,
+    while_it_is_today,
 )
-from tests.acceptance.receiver import Receiver
+from tests.acceptance.receiver import Receiver, own_address
 
 pytestmark = pytest.mark.anyio
 
@@ -96,14 +98,15 @@ def listening(running: Background) -> str:
 
 async def test_a_first_message(start: Make, organization: Organization, tmp_path: Path) -> None:
     """A message sent by command arrives with a true signature, and the counts are true."""
-    server = start()
+    await while_it_is_today()
+    server, own = start(), ("--host", own_address(), "--json")
     async with Client(server.url, organization.key) as client:
         queue = await make_queue(client, "orders")
-        with background(tmp_path / "first", "listen", "--port", "0", "--json") as running:
+        with background(tmp_path / "first", "listen", "--port", "0", *own) as running:
             url = listening(running)
             listener = await make_listener(client, queue, url, url, name="shop")
         port = url.rstrip("/").rpartition(":")[2]
-        words = ("listen", "--port", port, "--json", "--secret", listener.secret)
+        words = ("listen", "--port", port, *own, "--secret", listener.secret)
         with background(tmp_path / "second", *words) as running:
             listening(running)
             sent = run_json("send", "orders", '{"n": 1}', "--name", "first", data=server.place)["message"]
@@ -152,7 +155,7 @@ async def test_events_are_followed(start: Make, organization: Organization, tmp_
             seen = running.lines(22)
             running.stop()
         assert [one["type"] for one in seen] == ["queue_added", *["message_added"] * 20, "queue_added"]
-        assert seen == (await client.get("/events"))["events"]
+        assert seen == await events(client)
 
 
 @ON_BOTH

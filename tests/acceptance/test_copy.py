@@ -207,11 +207,12 @@ async def test_killed_with_rows_on_their_way_to_a_server(
     """At some point of the copy: the target is closed until the same command has come to its end."""
     table, mode, statement = point
     assert run("migrate", "--database", home.address).returncode == 0
-    with home.beside() as other, background(tmp_path / "copy", *words(many, home)) as copying:
+    with home.beside() as other:
         other.execute("BEGIN")
         other.execute(f"LOCK TABLE {table} IN {mode} MODE")
-        await blocked(home, statement)
-        killed(copying)
+        with background(tmp_path / "copy", *words(many, home)) as copying:
+            await blocked(home, statement)
+            killed(copying)
     refused(home)
     copied(many, home)
     assert content(home) == content(many)
@@ -250,13 +251,14 @@ async def test_killed_with_its_target(many: SqliteHome, tmp_path: Path) -> None:
         server.create("target")
         first = PostgresHome(server, "target")
         assert run("migrate", "--database", first.address).returncode == 0
-        with first.beside() as other, background(tmp_path / "copy", *words(many, first)) as copying:
+        with first.beside() as other:
             other.execute("BEGIN")
             other.execute("LOCK TABLE attempts IN EXCLUSIVE MODE")
-            await until(lambda: anyio.to_thread.run_sync(server.rows, "target", WAITING), bool)
-            server.kill()
-            assert copying.process.wait(DEADLINE) == 1
-            assert copying.err == "Error: the database is out of reach; try again.\n"
+            with background(tmp_path / "copy", *words(many, first)) as copying:
+                await until(lambda: anyio.to_thread.run_sync(server.rows, "target", WAITING), bool)
+                server.kill()
+                assert copying.process.wait(DEADLINE) == 1
+                assert copying.err == "Error: the database is out of reach; try again.\n"
         server.start()
         with closing(PostgresHome(server, "target")) as target:
             refused(target)
@@ -271,7 +273,7 @@ async def test_a_server_is_refused_as_a_source_and_as_a_target(
     assert organization.name == "acme"
     (tmp_path / "other").mkdir()
     embedded, other = SqliteHome(data), SqliteHome(tmp_path / "other")
-    settings = {"database": Url(home.address)}
+    settings = {"database": Url(home.address), "lease_time": 60}
     with Postroom(data) as one, Postroom(tmp_path / "pg", settings) as two:
         for source, target in ((embedded, other), (home, other), (other, embedded), (other, home)):
             told = run(*words(source, target))

@@ -24,8 +24,8 @@ from tests.acceptance.receiver import Receiver, answer, held
 
 pytestmark = [pytest.mark.anyio, ON_BOTH]
 
-# The second attempt is due soon, the third never within a test.
-SLOW = {"schedule": "0,0.3,600"}
+# The second attempt is due when a test has had time to prevent it, the third never within a test.
+SLOW = {"schedule": "0,1.5,600"}
 
 
 async def once_failed(client: Client, receiver: Receiver, path: str) -> tuple[Queue, Listener, str]:

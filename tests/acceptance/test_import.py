@@ -86,6 +86,17 @@ def asked(place: Place, sql: str) -> int:
         return next((int(number) for (number,) in connection.execute(sql)), -1)
 
 
+async def others(place: Place) -> int:
+    """How many are connected to a server's database."""
+    if isinstance(place, Path):
+        return 0
+    return asked(
+        place,
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
+    )
+
+
 def settings_of(place: Place) -> Settings:
     """As a command has them that is told of the place."""
     return load({"data": str(place)} if isinstance(place, Path) else {"database": place}, {}, None)
@@ -145,6 +156,7 @@ async def test_killed(
 
     await until(reached, lambda records: records >= at)
     killed.stop(signal.SIGKILL)
+    await until(lambda: others(place), lambda number: number == 0)  # its last commit may still be under way
     before = await reached()
     done = run_json("import", "ndjson", str(export), data=place)["import"]
     assert done["resumed_at"] in {before, 0}

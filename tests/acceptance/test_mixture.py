@@ -94,6 +94,11 @@ def balanced(listeners: list[Any]) -> None:
         assert all(messages[name] >= 0 for name in ENDED), messages
 
 
+async def arrived(receiver: Receiver, working: list[asyncio.Task[None]]) -> int:
+    """How many requests there were; more than enough where there will be no more."""
+    return len(receiver.got("/hook")) + 1000 * all(task.done() for task in working)
+
+
 def moody(chance: random.Random) -> Any:
     """A receiver that takes most, refuses some, and hesitates now and then."""
 
@@ -119,6 +124,11 @@ async def settle(client: Client) -> None:
     await until(look, lambda pending: not any(pending))
 
 
+async def counts(client: Client) -> tuple[dict[str, int], dict[str, int]]:
+    """The counters, and the events counted; an attempt for what is deleted may still end between the two."""
+    return await stats(client), await counted_events(client)
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["all done", "killed meanwhile"])
 async def test_everything_at_once(
     start: Make, organization: Organization, receiver: Receiver, killed: bool
@@ -130,10 +140,9 @@ async def test_everything_at_once(
         workers = [Worker(client, receiver, seed) for seed in range(WORKERS)]
         await workers[0].make_queue()
         async with asyncio.TaskGroup() as group:
-            for worker in workers:
-                group.create_task(worker.run(STEPS))
+            working = [group.create_task(worker.run(STEPS)) for worker in workers]
             if killed:
-                await receiver.received("/hook", 30)
+                await until(lambda: arrived(receiver, working), lambda number: number >= 30)
                 server.kill()
     if killed:
         await run_sync(audit, server.place)
@@ -142,6 +151,6 @@ async def test_everything_at_once(
         assert [worker.done for worker in workers] == [STEPS] * WORKERS
     async with Client(server.url, organization.key) as client:
         await settle(client)
-        assert await stats(client) == await counted_events(client)
+        await until(lambda: counts(client), lambda seen: seen[0] == seen[1])
     assert await run_sync(server.terminate) == 0
     await run_sync(audit, server.place)

@@ -74,6 +74,18 @@ async def test_a_served_database_is_refused(another: Another, kind: str) -> None
     assert (await copy(other, used)).good
 
 
+async def test_whoever_serves_does_not_wait_for_a_copy(another: Another) -> None:
+    """It is seen before anything is locked: a commit in the middle of which it comes is in nobody's way."""
+    used = await furnished(another, "postgresql")
+    with serving(used), used.beside() as server:
+        server.execute("BEGIN")
+        server.execute("UPDATE series SET revision = revision + 1")
+        with pytest.raises(StoreError, match="is being served"):
+            await copy(used, another("sqlite"))
+        server.execute("UPDATE processes SET expires_at = expires_at + 1")
+        server.execute("COMMIT")
+
+
 @contextmanager
 def serving(home: Home) -> Iterator[None]:
     """What a server does with its database for as long as it serves."""

@@ -175,8 +175,9 @@ async def _source(stack: AsyncExitStack, address: str) -> Side:
     tables = await open_tables(address)
     stack.push_async_callback(tables.close)
     _check_schema(name, await tables.schema())
-    await tables.freeze()
     side = await _side(stack, name, address, tables)
+    await tables.freeze()
+    await refuse_served(side)  # by one that has begun meanwhile; before, so that none waits for the freezing
     for other in await copies.unfinished(side.database):
         raise StoreError(f"{name} is itself a copy of {other} that is not finished; finish that one first")
     return side

@@ -65,8 +65,11 @@ class PostgresTables:
             return int(await self._connection.fetchval("SELECT coalesce(max(number), 0) FROM migrations"))
 
     async def freeze(self) -> None:
-        """Lock every table against writing, in a transaction that stays open."""
-        names = ", ".join(map(copying.quoted, (*TABLES, "processes")))
+        """Lock every table against writing, in a transaction that stays open.
+
+        Members write `processes` before `series`; whoever took them the other way would wait for each other.
+        """
+        names = ", ".join(map(copying.quoted, ("processes", *TABLES)))
         with translated():
             await self._connection.execute("BEGIN")
             await self._connection.execute(f"LOCK TABLE {names} IN SHARE MODE")
