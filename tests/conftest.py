@@ -60,8 +60,20 @@ def postgresql_home(postgres: Server, template: str) -> Iterator[PostgresHome]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Databases opened from now on do not wait for long for what somebody else holds."""
-    monkeypatch.setattr(sqlite, "BUSY_WAIT", 0.3)
-    monkeypatch.setitem(postgres_driver._SETTINGS, "lock_timeout", "300ms")
+    monkeypatch.setattr(sqlite, "BUSY_WAIT", 1)
+    monkeypatch.setitem(postgres_driver._SETTINGS, "lock_timeout", "1s")
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing begins too late, however busy the machine is."""
+    monkeypatch.setattr(postgres_driver, "LATE_BY", 60_000)
+
+
+@pytest.fixture
+def crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connecting may take as long as it takes where very many do so at once."""
+    monkeypatch.setattr(postgres_driver, "CONNECT_WITHIN", 60)
 
 
 @pytest.fixture(params=KINDS)

@@ -241,6 +241,7 @@ def through(home: PostgresHome, proxy: Proxy) -> PostgresHome:
     return far
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("at_once", [False, True])
 async def test_a_message_in_doubt_is_counted_as_it_is_kept(
     postgresql_home: PostgresHome, proxy: Proxy, at_once: bool
@@ -293,6 +294,7 @@ async def test_an_outcome_in_doubt_is_counted_once(
     assert disagreements(postgresql_home) == []
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_statement_that_comes_late_writes_nothing(
     postgresql_home: PostgresHome, proxy: Proxy
 ) -> None:

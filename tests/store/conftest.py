@@ -25,7 +25,7 @@ def far(postgresql_home: PostgresHome, proxy: Proxy) -> PostgresHome:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The driver's times are short."""
-    monkeypatch.setattr(driver, "ANSWER_WITHIN", 0.3)
-    monkeypatch.setattr(driver, "ACQUIRE_WITHIN", 0.3)
-    monkeypatch.setattr(driver, "CONNECT_WITHIN", 0.3)
+    """The driver's times are short, and long enough for what is to succeed."""
+    monkeypatch.setattr(driver, "ANSWER_WITHIN", 1.5)
+    monkeypatch.setattr(driver, "ACQUIRE_WITHIN", 1.5)
+    monkeypatch.setattr(driver, "CONNECT_WITHIN", 1.5)

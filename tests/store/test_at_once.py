@@ -35,12 +35,6 @@ async def opened(home: PostgresHome) -> AsyncIterator[Database]:
         await database.close()
 
 
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing begins too late, however busy the machine is."""
-    monkeypatch.setattr(driver, "LATE_BY", 60_000)
-
-
 async def accept(tx: Transaction, message_id: str) -> None:
     """What can be done at once: it asks for nothing."""
     await tx.execute("insert_message", "org", message_id, "queue", None, b"")

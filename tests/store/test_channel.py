@@ -104,7 +104,8 @@ async def test_a_connection_that_is_lost_ends_the_listening(
     async with listening(postgresql_home) as one:
         rows(
             postgresql_home,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         with pytest.raises(Unavailable):
             await asyncio.wait_for(one.task, SOON)

@@ -87,7 +87,7 @@ async def test_two_that_lock_each_other_both_come_through(postgresql_home: Postg
         await asyncio.gather(
             database.transaction(lambda tx: cross(tx, 1, 2)), database.transaction(lambda tx: cross(tx, 2, 1))
         )
-    assert len(runs) == 3
+    assert len(runs) >= 3  # one more each time that the one begun anew is again in the other's way
     assert rows(postgresql_home, "SELECT revision FROM series") == [(2,), (2,)]
 
 
@@ -213,7 +213,7 @@ async def test_a_statement_that_takes_too_long(
     postgresql_home: PostgresHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends it, and the connection is used again."""
-    monkeypatch.setitem(driver._SETTINGS, "statement_timeout", "100ms")
+    monkeypatch.setitem(driver._SETTINGS, "statement_timeout", "1s")
     async with pooled(postgresql_home, 1) as database:
         with beside(postgresql_home) as other:
             other.execute("BEGIN")

@@ -40,7 +40,7 @@ async def test_a_commit_without_an_answer_is_in_doubt(far: PostgresHome, proxy: 
 
 async def test_a_commit_that_did_not_arrive_is_in_doubt(far: PostgresHome, proxy: Proxy) -> None:
     """The same answer, though nothing has happened."""
-    runs = 0
+    runs, stalled = 0, asyncio.Event()
 
     async def body(tx: Transaction) -> None:
         nonlocal runs
@@ -48,11 +48,11 @@ async def test_a_commit_that_did_not_arrive_is_in_doubt(far: PostgresHome, proxy
         await insert(tx, "never")
         await tx.fetch("list_organizations")
         proxy.stall()
+        stalled.set()
 
     async with pooled(far) as database:
         writing = asyncio.create_task(database.transaction(body))
-        while not runs:
-            await asyncio.sleep(0)
+        await stalled.wait()
         done, _ = await asyncio.wait([writing], timeout=0.1)
         assert not done
         proxy.cut()

@@ -61,6 +61,7 @@ async def release(database: Database, turn: int) -> None:
     await database.transaction(lambda tx: processes.release_series(tx, names(turn)))
 
 
+@pytest.mark.usefixtures("crowded")
 async def test_all_that_take_at_once_get_one(home: Home) -> None:
     """On an empty database, and when all are free again: none is refused, and no two have the same."""
     async with several(home) as databases:
@@ -69,6 +70,7 @@ async def test_all_that_take_at_once_get_one(home: Home) -> None:
             await release(databases[0], 0)
 
 
+@pytest.mark.usefixtures("crowded")
 async def test_there_are_no_more_series_than_takers(home: Home) -> None:
     """However often they are given up, or left by the dead, and taken by others, all at once."""
     async with several(home) as databases:

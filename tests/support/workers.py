@@ -104,7 +104,8 @@ class Peer:
         self.deliver = Deliver(hub.deliveries, requests, hub.clock, per_listener, 512, frozenset())
         hub.outbox.attach(self.deliver)
         self.watch = Watch(hub, self.deliver, WATCH_EVERY)
-        self.courier = Courier(channel, self.deliver, hub.membership.own, self.watch.look_everywhere)
+        self.hears = asyncio.Event()
+        self.courier = Courier(channel, self.deliver, hub.membership.own, self._connected)
         self.member = Member(
             hub.membership, self.deliver, lease, _keep_no_time, self.courier.say_slots_are_free
         )
@@ -117,6 +118,11 @@ class Peer:
     def held(self) -> frozenset[int]:
         """The slots that it delivers for."""
         return self.deliver.held
+
+    def _connected(self) -> None:
+        """From now on it is told what the others say, and says what it has to."""
+        self.hears.set()
+        self.watch.look_everywhere()
 
     def at(self, here: Place) -> Place:
         """The same place, seen from this process."""
@@ -184,7 +190,7 @@ class Crew:
             await asyncio.wait([peer.life])
 
     async def share(self) -> None:
-        """Wait until the slots are shared: each has its part, and all are held."""
+        """Wait until the slots are shared: each has its part, and all are held; and each hears the others."""
 
         async def parts() -> list[int]:
             held = [slot for peer in self.peers for slot in peer.held]
@@ -195,6 +201,8 @@ class Crew:
         most, rest = divmod(SLOTS, len(self.peers))
         wanted = [most] * (len(self.peers) - rest) + [most + 1] * rest
         await until(parts, partial(eq, wanted))
+        for peer in self.peers:
+            await peer.hears.wait()
 
     def hurry(self) -> None:
         """Have the next beat of each now."""

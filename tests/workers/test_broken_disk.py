@@ -71,6 +71,7 @@ async def at_work(faulty: Faulty) -> AsyncIterator[Hub]:
         await running
 
 
+@pytest.mark.usefixtures("crowded")
 async def test_whichever_access_fails(home: Home) -> None:
     """Each in turn, from the first on, until there are no more: nothing is stuck, nothing is lost."""
     async with Receiver() as receiver:

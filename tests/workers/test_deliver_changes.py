@@ -75,11 +75,12 @@ async def test_a_dead_listener_that_never_lived_is_tried(home: Home) -> None:
 async def test_a_new_address_holds_from_the_next_attempt_on(home: Home) -> None:
     """Also for what was tried at the old one."""
     async with opened(home, policy=Policy((0, 200), 0)) as hub, Receiver() as receiver, delivering(hub):
-        here = await place(hub)
-        listener = await here.listener(receiver.on("/old", answer(500)))
+        here, gate = await place(hub), asyncio.Event()
+        listener = await here.listener(receiver.on("/old", held(gate, 500)))
         await here.send()
         await receiver.received("/old")
         await hub.listeners.update(here.org_id, here.queue_id, listener.id, notify_url=receiver.url("/new"))
+        gate.set()
         (got,) = await receiver.received("/new")
         assert got.attempt == 2
         assert len(receiver.got("/old")) == 1

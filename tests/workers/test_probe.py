@@ -117,10 +117,10 @@ async def test_findings_survive_a_restart(home: Home) -> None:
 
 async def test_death_holds_deliveries_and_life_releases_them(home: Home) -> None:
     """Prober and deliverer together: what waits for a dead receiver goes as soon as it answers."""
-    async with opened(home, policy=Policy((0, 3_600_000), 0)) as hub, Receiver() as receiver:
+    async with opened(home, policy=Policy((0, 3_600_000, 3_600_000), 0)) as hub, Receiver() as receiver:
         here = await place(hub)
         live = receiver.on("/live", answer(200), answer(500))
-        listener = await here.listener(receiver.on("/notify", answer(500), answer(200)), live)
+        listener = await here.listener(receiver.on("/notify", answer(500)), live)
         async with delivering(hub), probing(hub, 10, 10):
             await until(
                 lambda: findings(hub, listener),

@@ -3,8 +3,8 @@
 import asyncio
 import gzip
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import aiohappyeyeballs
@@ -61,11 +61,12 @@ async def wire(
         yield place
 
 
-def closed_port() -> int:
-    """A port at which nothing listens."""
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port at which nothing listens, and that nobody else is given."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
+        yield int(bound.getsockname()[1])
 
 
 @pytest.mark.parametrize(
@@ -157,8 +158,9 @@ async def test_a_name_with_several_refused_addresses_is_refused() -> None:
 
 async def test_nobody_listens() -> None:
     """A connection that is refused by the other side."""
-    async with transport() as requests:
-        found = await requests.request("GET", f"http://127.0.0.1:{closed_port()}/")
+    with closed_port() as port:
+        async with transport() as requests:
+            found = await requests.request("GET", f"http://127.0.0.1:{port}/")
         assert found == Answer(error="connection")
 
 
@@ -252,7 +254,7 @@ async def test_a_body_that_is_no_http() -> None:
 async def test_the_status_counts_though_the_body_does_not_come() -> None:
     """The time is up after the head: what came by then is kept."""
     sent = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"
-    async with wire(sent) as server, transport(timeout=0.1) as requests:
+    async with wire(sent) as server, transport(timeout=1) as requests:
         assert await requests.request("GET", server.url) == Answer(200, None, b"half")
         await until(lambda: state(server), lambda count: count == 0)
 

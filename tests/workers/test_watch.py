@@ -97,8 +97,10 @@ async def test_own_changes_are_nothing_to_look_for(postgresql_home: PostgresHome
         asked = home.database.asked
         here = await place(hub)
         looks, look_ups = partial(count, asked, LOOK), partial(count, asked, LOOK_UP)
+        await until(look_ups, partial(lt, 0))
         async with running(Watch(hub, deliver, PAUSE).run):
             await until(looks, partial(lt, 2))
+            await until(look_ups, partial(lt, 1))  # its first look sees to all
             before = await look_ups()
             for _ in range(3):
                 await here.listener()
