@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from anyio.to_thread import run_sync
 
-from tests.acceptance.client import Answer, Client, counted_events, stats, unique
+from tests.acceptance.books import counted_once
+from tests.acceptance.client import Answer, Client, unique
 from tests.acceptance.conftest import ON_BOTH, Make
 from tests.acceptance.house import Organization, audit, until
 from tests.acceptance.receiver import Receiver
@@ -124,11 +125,6 @@ async def settle(client: Client) -> None:
     await until(look, lambda pending: not any(pending))
 
 
-async def counts(client: Client) -> tuple[dict[str, int], dict[str, int]]:
-    """The counters, and the events counted; an attempt for what is deleted may still end between the two."""
-    return await stats(client), await counted_events(client)
-
-
 @pytest.mark.parametrize("killed", [False, True], ids=["all done", "killed meanwhile"])
 async def test_everything_at_once(
     start: Make, organization: Organization, receiver: Receiver, killed: bool
@@ -151,6 +147,6 @@ async def test_everything_at_once(
         assert [worker.done for worker in workers] == [STEPS] * WORKERS
     async with Client(server.url, organization.key) as client:
         await settle(client)
-        await until(lambda: counts(client), lambda seen: seen[0] == seen[1])
+        await counted_once(client)
     assert await run_sync(server.terminate) == 0
     await run_sync(audit, server.place)

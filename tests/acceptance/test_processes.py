@@ -32,7 +32,7 @@ class Processes(Postroom):
     """A `postroom serve` of two processes; all that it is told stands in its environment."""
 
     def __init__(self, folder: Path, database: Url, **settings: object) -> None:
-        both = {"processes": 2, "port": 0, "allow_network": "127.0.0.0/8"}
+        both = {"processes": 2, "port": 0, "allow_network": "127.0.0.0/8", "lease_time": 20}
         super().__init__(folder / "serve", {"database": database, **both, **settings})
         self.seen: set[int] = set()
 

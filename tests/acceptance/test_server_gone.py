@@ -121,7 +121,7 @@ async def test_logins_are_refused_for_a_while(primary: Server, tmp_path: Path, r
     async with house(database, tmp_path, receiver) as at_work:
         await at_work.goes_on()
         await run_sync(primary.rows, NAME, f"ALTER ROLE {KEEPER} NOLOGIN")
-        await run_sync(primary.rows, NAME, END_ALL)
+        await until(lambda: run_sync(primary.rows, NAME, END_ALL), lambda ended: not ended)
         await at_work.is_refused()
         await run_sync(primary.rows, NAME, f"ALTER ROLE {KEEPER} LOGIN")
         await at_work.goes_on()

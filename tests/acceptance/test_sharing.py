@@ -65,7 +65,8 @@ async def test_started_at_once_on_an_empty_database(
     name = unique("empty")
     postgres.create(name)
     database = Url(postgres.url(name))
-    servers = [Postroom(tmp_path / "server", {"database": database}, (LOOPBACK,)) for _ in range(3)]
+    settings = {**LONG, "database": database}
+    servers = [Postroom(tmp_path / "server", settings, (LOOPBACK,)) for _ in range(3)]
     try:
         await at_once(*servers)
         await shared(database, 3)
@@ -278,7 +279,7 @@ async def one_round(
 
 async def test_a_follower_misses_nothing(start: Make, organization: Organization, receiver: Receiver) -> None:
     """Who asks again and again for what came after the last event that he saw, gets all of all processes."""
-    servers = [start(LOADED), start(LOADED)]
+    servers = [start({**LOADED, **LONG}), start({**LOADED, **LONG})]
     async with Client(servers[0].url, organization.key) as client:
         queue, listeners = await furnish(client, receiver)
         loads = [Load(server.url, organization.key, queue, each=20) for server in servers]

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.anyio, ON_POSTGRESQL]
 
 AT_ONCE: Final = 4
 SETTINGS: Final = {
-    "lease_time": 2,
+    "lease_time": 20,
     "listener_concurrency": AT_ONCE,
     "schedule": "0,0.05,0.1,0.1,0.1,0.1",
 }

@@ -82,15 +82,16 @@ def test_interrupted(source: Path, target: PostgresHome, tmp_path: Path, table: 
     """Ctrl-C ends it at once; until it is run again, nothing else can be done with the target."""
     line = words(f"sqlite:{source}", target.address)
     assert run("migrate", "--database", target.address).returncode == 0
-    with target.beside() as other, background(tmp_path / "copy", *line) as copying:
+    with target.beside() as other:
         other.execute("BEGIN")
         other.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
-        asyncio.run(blocked(target, "COPY"))
-        assert copying.stop(signal.SIGINT) == 130
-        assert copying.err == "Interrupted. Run the same command again to go on.\n"
-        assert [each.split("\t")[0] for each in copying.out.splitlines()] == list(
-            TABLES[: TABLES.index(table)]
-        )
+        with background(tmp_path / "copy", *line) as copying:
+            asyncio.run(blocked(target, "COPY"))
+            assert copying.stop(signal.SIGINT) == 130
+            assert copying.err == "Interrupted. Run the same command again to go on.\n"
+            assert [each.split("\t")[0] for each in copying.out.splitlines()] == list(
+                TABLES[: TABLES.index(table)]
+            )
     told = (
         f"Error: the copy from sqlite:{source}/postroom.db into this database is not finished;"
         " run the same postroom copy again.\n"

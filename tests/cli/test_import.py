@@ -227,14 +227,15 @@ def test_interrupted(home: PostgresHome, tmp_path: Path, number: signal.Signals)
     """It ends behind the batch that is under way, and says that the same command goes on; so it does."""
     path = written(tmp_path / "a.ndjson", 5_000)
     words = "import", "ndjson", str(path), "--database", home.address
-    with home.beside() as other, background(tmp_path / "import", *words) as importing:
+    with home.beside() as other:
         other.execute("BEGIN")
         other.execute("LOCK TABLE dirty_days IN EXCLUSIVE MODE")
-        asyncio.run(blocked(home, "dirty_days"))
-        importing.process.send_signal(number)
-        other.execute("ROLLBACK")
-        assert importing.process.wait(60) == 130
-        assert importing.err == "Interrupted. Run the same command again to go on.\n"
+        with background(tmp_path / "import", *words) as importing:
+            asyncio.run(blocked(home, "dirty_days"))
+            importing.process.send_signal(number)
+            other.execute("ROLLBACK")
+            assert importing.process.wait(60) == 130
+            assert importing.err == "Interrupted. Run the same command again to go on.\n"
     ((records,),) = home.rows("SELECT records FROM imports WHERE finished_at IS NULL")
     assert 0 < records < 5_000
     done = run(*words)
@@ -248,18 +249,19 @@ def test_the_process_that_reads_is_killed(home: PostgresHome, tmp_path: Path) ->
     path = tmp_path / "a.ndjson"
     path.write_bytes(b"".join(_long(number) for number in range(9_000)))
     words = "import", "ndjson", str(path), "--database", home.address
-    with home.beside() as other, background(tmp_path / "import", *words) as importing:
+    with home.beside() as other:
         other.execute("BEGIN")
         other.execute("LOCK TABLE dirty_days IN EXCLUSIVE MODE")
-        asyncio.run(blocked(home, "dirty_days"))
-        (reader,) = children(importing.process.pid)
-        os.kill(reader, signal.SIGKILL)
-        other.execute("ROLLBACK")
-        assert importing.process.wait(60) == 1
-        assert importing.err == (
-            "Error: the process that reads the export has ended by signal 9; what was taken in stays, and the"
-            " same command goes on.\n"
-        )
+        with background(tmp_path / "import", *words) as importing:
+            asyncio.run(blocked(home, "dirty_days"))
+            (reader,) = children(importing.process.pid)
+            os.kill(reader, signal.SIGKILL)
+            other.execute("ROLLBACK")
+            assert importing.process.wait(60) == 1
+            assert importing.err == (
+                "Error: the process that reads the export has ended by signal 9; what was taken in stays, and"
+                " the same command goes on.\n"
+            )
     ((records,),) = home.rows("SELECT records FROM imports WHERE finished_at IS NULL")
     assert 0 < records < 9_000
     done = run(*words)

@@ -1,6 +1,7 @@
 """One answer in three forms: for a person at a terminal, for a pipe, for a program."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -102,15 +103,18 @@ def test_nothing_steers_the_terminal() -> None:
 def test_a_reader_who_leaves(data: Path, words: tuple[str, ...]) -> None:
     """Where nobody reads any more the command ends without a word."""
     place = () if words == ("--help",) else ("--data", str(data))
-    process = subprocess.Popen(
-        [command(), *words, *place], env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    with process.stderr as err:
-        assert err.read() == b""
-    assert process.wait(DEADLINE) == 1
+    left, written = os.pipe()
+    os.close(left)
+    with os.fdopen(written, "wb") as out:
+        done = subprocess.run(
+            [command(), *words, *place],
+            env=environment({}),
+            stdout=out,
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_a_full_disk(data: Path) -> None:

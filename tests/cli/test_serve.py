@@ -14,6 +14,7 @@ from postroom.settings import described
 from tests.acceptance.house import DEADLINE, LOOPBACK, command, environment, run, run_json
 from tests.cli.conftest import Things
 from tests.cli.shell import Background, background
+from tests.support.postgres import free_port
 
 READY = re.compile(r"^Postroom is ready at http://127\.0\.0\.1:(\d+)$", re.MULTILINE)
 
@@ -34,10 +35,9 @@ def welcomed(serving: Background) -> list[str]:
 def two_free_ports() -> int:
     """A port that is free, as is the one after it."""
     while True:
-        with contextlib.suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", 0)) as first:
-            port = int(first.getsockname()[1])
-            with socket.create_server(("127.0.0.1", port + 1)):
-                return port
+        port = free_port()
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+            return port
 
 
 def test_every_setting_is_an_option() -> None:
