@@ -84,8 +84,7 @@ class Process:
             self._sharing[1].withdraw()
         await self._deliver.stop(self._patience)
         await self._leave()  # while others can still be told
-        for task in self._tasks[2:-1]:
-            task.cancel()
+        await self._end_loops()
         await self._keep_last_uses()
         self.hub.ledger.close()
 
@@ -107,6 +106,13 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, told.set)
         await told.wait()
+
+    async def _end_loops(self) -> None:
+        """Wait for them, too: one that found something when nothing is taken any more would complain of it."""
+        loops = self._tasks[2:-1]
+        for task in loops:
+            task.cancel()
+        await asyncio.wait(loops)
 
     async def _keep_last_uses(self) -> None:
         with suppress(Unavailable):  # when keys were used last is not worth failing to stop

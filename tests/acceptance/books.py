@@ -70,7 +70,7 @@ async def closed(
 
 
 async def counted_once(client: Client) -> None:
-    """Wait until the counters are those of the events; between two looks a repeated attempt may be counted."""
+    """Wait until counters and events are alike: between two looks a repeated attempt may be counted."""
 
     async def both() -> tuple[dict[str, int], dict[str, int]]:
         return await stats(client), await counted_events(client)

@@ -53,10 +53,8 @@ class Probe:
                 await asyncio.sleep(self._pause)
 
     async def _due(self) -> list[Probed]:
-        now, past = (
-            self._clock(),
-            set(self._under_way),
-        )  # what ends while the store is asked is yet unknown there
+        # What ends while the store is asked is yet unknown there.
+        now, past = self._clock(), set(self._under_way)
         return [
             probed
             for probed in await self._probes.every()
