@@ -108,7 +108,7 @@ class Process:
         await told.wait()
 
     async def _end_loops(self) -> None:
-        """Wait for them, too: one that found something when nothing is taken any more would complain of it."""
+        """Wait for them, too: what one finds when nothing is taken any more it would complain of."""
         loops = self._tasks[2:-1]
         for task in loops:
             task.cancel()
