@@ -13,7 +13,7 @@ from postroom.store import live_sources
 from postroom.store.live_sources import Period
 from tests.support.clock import NOON, MovingClock
 from tests.support.home import Home, PostgresHome
-from tests.support.hub import beside, blocked, opened, unique
+from tests.support.hub import beside, blocked, opened, rows, unique
 from tests.support.platforms import SECRET, signed, slack_event
 
 pytestmark = pytest.mark.anyio
@@ -151,6 +151,19 @@ async def test_a_source_that_is_changed_while_it_is_deleted(
         assert await hub.live_sources.of(one.org_id) == []
         periods = await live_sources.periods(hub.database, one.org_id)
         assert [period for period in periods if period.ended_at is None] == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_source_that_is_heard_while_it_is_deleted(postgresql_home: PostgresHome, late: bool) -> None:
+    """Whichever is first: no count is left of it, and what it told stays."""
+    clock = MovingClock()
+    async with opened(postgresql_home, clock) as hub, opened(postgresql_home, clock) as other:
+        one = await made(hub, secret=SECRET)
+        request = signed("slack", slack_event("1700000000.000100"), clock.now).request(clock.now)
+        doing = [hub.hearing.hear(one.id, request), other.live_sources.delete(one.org_id, one.id)]
+        assert None in await changed_at_once(postgresql_home, one, *doing[:: -1 if late else 1])
+        assert await hub.live_sources.counts(one.org_id) == {}
+        assert rows(postgresql_home, "SELECT count(*) FROM activities") == [(1,)]
 
 
 async def test_off_and_on_within_a_millisecond(home: Home) -> None:

@@ -175,9 +175,10 @@ async def _source(stack: AsyncExitStack, address: str) -> Side:
     tables = await open_tables(address)
     stack.push_async_callback(tables.close)
     _check_schema(name, await tables.schema())
-    side = await _side(stack, name, address, tables)
+    side = await _side(stack, name, address, tables)  # a server is seen before it has to wait for a lock
     await tables.freeze()
-    await refuse_served(side)  # by one that has begun meanwhile; before, so that none waits for the freezing
+    _check_schema(name, await tables.schema())  # another version, or a server, may have come meanwhile
+    await refuse_served(side)
     for other in await copies.unfinished(side.database):
         raise StoreError(f"{name} is itself a copy of {other} that is not finished; finish that one first")
     return side

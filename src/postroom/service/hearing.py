@@ -135,8 +135,10 @@ class Hearing:
         rooms = {room: found for each in some for room, found in each.rooms.items()}
 
         async def count(tx: Transaction, taken: Taken) -> None:
-            counts = Counts(taken.accepted, taken.duplicates, heard.ignored, heard.rejected)
             place = source.org_id, source.id
+            if not await live_sources.keep(tx, *place):
+                return  # deleted since it admitted these; what they told stays, as all that it took in before
+            counts = Counts(taken.accepted, taken.duplicates, heard.ignored, heard.rejected)
             await live_sources.add_counts(tx, *place, self._stripe, counts, self._clock())
             await live_sources.write_rooms(tx, *place, rooms)
 

@@ -12,6 +12,9 @@ FROM live_sources WHERE org_id = $1 ORDER BY id;
 -- hold_live_source: nobody else changes it before the commit
 SELECT id FROM live_sources WHERE org_id = $1 AND id = $2;
 
+-- keep_live_source: nobody deletes it before the commit
+SELECT id FROM live_sources WHERE org_id = $1 AND id = $2;
+
 -- update_live_source: what may change of one
 UPDATE live_sources SET name = $3, secret = $4, status = $5, updated_at = $6 WHERE org_id = $1 AND id = $2;
 
