@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 MOST_TOLD = 40  # of each of the three sorts in one piece of news, which has to fit into 7900 bytes
 PAUSE = 0.5  # seconds before another connection
-GATHER = 0.005  # seconds between two pieces of news
+SELDOM, OFTEN = 0.001, 0.005  # seconds between two pieces of news, where there is little to say, and much
 Key = tuple[str, str]
 T = TypeVar("T")
 
@@ -95,12 +95,15 @@ class Courier:
             self._news.set()
 
     async def _speak(self) -> None:
+        pause = SELDOM
         while True:
             await self._news.wait()
             self._news.clear()
             for news in self._gathered():
                 await self._say(news)
-            await asyncio.sleep(GATHER)
+            await asyncio.sleep(pause)
+            # Where there is always more, it is gathered; one message after another is told at once.
+            pause = min(2 * pause, OFTEN) if self._news.is_set() else SELDOM
 
     def _gathered(self) -> Iterator[News]:
         while self._waiting or self._changed or self._discarded:
