@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from postroom.domain.errors import PostroomError
+from postroom.domain.listener import SLOTS
 from postroom.service.outbox import Accepted
 from postroom.store.database import Channel
 from postroom.workers.deliver import Deliver
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 MOST_TOLD = 40  # of each of the three sorts in one piece of news, which has to fit into 7900 bytes
 PAUSE = 0.5  # seconds before another connection
-SELDOM, OFTEN = 0.001, 0.005  # seconds between two pieces of news, where there is little to say, and much
+EACH, LONGEST = 0.0005, 0.005  # seconds between two pieces of news: for each process, and at most
 Key = tuple[str, str]
 T = TypeVar("T")
 
@@ -95,7 +96,7 @@ class Courier:
             self._news.set()
 
     async def _speak(self) -> None:
-        pause = SELDOM
+        pause = self._shortest()
         while True:
             await self._news.wait()
             self._news.clear()
@@ -103,7 +104,11 @@ class Courier:
                 await self._say(news)
             await asyncio.sleep(pause)
             # Where there is always more, it is gathered; one message after another is told at once.
-            pause = min(2 * pause, OFTEN) if self._news.is_set() else SELDOM
+            pause = min(2 * pause, LONGEST) if self._news.is_set() else self._shortest()
+
+    def _shortest(self) -> float:
+        """All share a server that takes one piece at a time; how many they are shows in the slots held."""
+        return min(EACH * SLOTS / max(len(self._deliver.held), 1), LONGEST)
 
     def _gathered(self) -> Iterator[News]:
         while self._waiting or self._changed or self._discarded:
