@@ -112,7 +112,7 @@ class Process:
         loops = self._tasks[2:-1]
         for task in loops:
             task.cancel()
-        await asyncio.wait(loops)
+        await asyncio.gather(*loops, return_exceptions=True)
 
     async def _keep_last_uses(self) -> None:
         with suppress(Unavailable):  # when keys were used last is not worth failing to stop
