@@ -29,7 +29,7 @@ from postroom.http.operations import OPERATIONS
 from postroom.http.problems import STATUS
 from postroom.settings import Setting, described
 from postroom.workers import transport
-from tests.acceptance.house import Postroom, make_organization, while_it_is_today
+from tests.acceptance.house import Postroom, clear_of_midnight, make_organization
 from tests.acceptance.receiver import Received, Receiver
 
 ROOT = Path(__file__).parent.parent
@@ -220,7 +220,7 @@ async def test_the_readmes_first_message(tmp_path: Path) -> None:
     """Copied and pasted, the README's lines send a message, and tell of one of the day before."""
     texts = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     script = "".join(text for text in texts if "curl" in text)
-    await while_it_is_today()
+    await clear_of_midnight()
     key = make_organization(tmp_path / "data").key
     async with Receiver() as receiver:
         with Postroom(tmp_path / "data") as server:

@@ -12,7 +12,7 @@ from postroom.runtime import commanding
 from postroom.settings import Settings, load
 from tests.acceptance.client import Client as Http
 from tests.acceptance.client import unique
-from tests.acceptance.house import Place, while_it_is_today
+from tests.acceptance.house import Place, clear_of_midnight
 
 ROOT: Final = "/v1/analytics/messagingMetrics"
 DAILY: Final = f"{ROOT}/dailyTotals"
@@ -81,7 +81,7 @@ class Chat:
 @asynccontextmanager
 async def chatting(place: Place, url: str) -> AsyncIterator[Chat]:
     """A new organization to which the story happened, on the server at the URL, and its first key."""
-    await while_it_is_today()
+    await clear_of_midnight()
     async with commanding(settings_of(place)) as hub:
         organization, secret = await hub.organizations.found(unique("chat"))
         await hub.intake.take(organization.id, story())

@@ -67,7 +67,7 @@ async def until(look: Callable[[], Awaitable[T]], good: Callable[[T], bool], wit
         pause = min(pause * 1.5, 0.2)
 
 
-async def while_it_is_today() -> None:
+async def clear_of_midnight() -> None:
     """Wait, where it is nearly midnight UTC, until what a test does and asks comes on one day."""
 
     async def left() -> float:

@@ -9,7 +9,7 @@ from tests.acceptance.beside import write_lock
 from tests.acceptance.chat import DAILY, READS, ROOT, Chat, day, key, story
 from tests.acceptance.client import Client as Http
 from tests.acceptance.conftest import Make
-from tests.acceptance.house import Organization, while_it_is_today
+from tests.acceptance.house import Organization, clear_of_midnight
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +72,7 @@ async def test_paths_and_methods(chat: Chat) -> None:
 
 async def test_while_the_database_is_held(start: Make, organization: Organization, data: Path) -> None:
     """What has to be written first is 503, with a Retry-After that `int` reads; then it goes on."""
-    await while_it_is_today()
+    await clear_of_midnight()
     server = start({"fold_interval": 3600})
     async with Http(server.url, organization.key) as http:
         await http.get("/messages")  # behind the first look for days to fold, which is then over

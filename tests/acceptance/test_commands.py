@@ -30,6 +30,7 @@ from tests.acceptance.house import (
     Organization,
     Place,
     audit,
+    clear_of_midnight,
     command,
     environment,
     option,
@@ -37,7 +38,6 @@ from tests.acceptance.house import (
     run_json,
     until,
     variable,
-    while_it_is_today,
 )
 from tests.acceptance.receiver import Receiver, own_address
 
@@ -98,7 +98,7 @@ def listening(running: Background) -> str:
 
 async def test_a_first_message(start: Make, organization: Organization, tmp_path: Path) -> None:
     """A message sent by command arrives with a true signature, and the counts are true."""
-    await while_it_is_today()
+    await clear_of_midnight()
     server, own = start(), ("--host", own_address(), "--json")
     async with Client(server.url, organization.key) as client:
         queue = await make_queue(client, "orders")

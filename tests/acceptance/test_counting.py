@@ -20,7 +20,7 @@ from tests.acceptance.client import (
     unique,
 )
 from tests.acceptance.conftest import ON_BOTH, Make
-from tests.acceptance.house import Organization, Postroom, audit, make_organization, while_it_is_today
+from tests.acceptance.house import Organization, Postroom, audit, clear_of_midnight, make_organization
 from tests.acceptance.receiver import Receiver, answer
 from tests.acceptance.test_operations import COUNTERS, ID, WINDOWS
 
@@ -125,7 +125,7 @@ async def test_a_known_series_of_operations(
     quiet: Postroom, organization: Organization, receiver: Receiver
 ) -> None:
     """Each operation counts once, in each window; refused requests and reading count nothing."""
-    await while_it_is_today()
+    await clear_of_midnight()
     async with Client(quiet.url, organization.key) as client:
         await series(client, receiver)
         (await client.call("POST", "/queues", {"name": ""})).problem(422)

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from tests.acceptance.client import Client, counted, make_listener, make_queue, pages, send, send_many
-from tests.acceptance.house import Organization, Postroom, until, while_it_is_today
+from tests.acceptance.house import Organization, Postroom, clear_of_midnight, until
 from tests.acceptance.receiver import Receiver, answer
 from tests.dashboard.browser import Browser
 
@@ -46,7 +46,7 @@ async def test_it_shows_what_the_api_answers(
     browser: Browser, server: Postroom, client: Client, organization: Organization, receiver: Receiver
 ) -> None:
     """Counters, queues, listeners and events are the API's, and follow it while the page is open."""
-    await while_it_is_today()
+    await clear_of_midnight()
     queue = await make_queue(client, "orders")
     good = await make_listener(client, queue, receiver.url("/good"), name="good")
     bad = await make_listener(client, queue, receiver.on("/bad", answer(500)), name="bad")
@@ -107,7 +107,7 @@ async def test_a_wrong_key(browser: Browser, server: Postroom) -> None:
 
 async def test_a_key_that_may_not_read_everything(browser: Browser, server: Postroom, client: Client) -> None:
     """What the key may read is shown; where it lacks a scope, that is said."""
-    await while_it_is_today()
+    await clear_of_midnight()
     scopes = [{"resource": name, "access": "read", "targets": "*"} for name in ("stats", "queues")]
     key = (await client.post("/api_keys", name="little", scopes=scopes))["api_key"]
     await make_queue(client, "visible")

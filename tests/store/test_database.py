@@ -10,7 +10,6 @@ import pytest
 from postroom.domain.clock import system_clock
 from postroom.domain.errors import Unavailable
 from postroom.store import messages
-from postroom.store import postgres as postgres_driver
 from postroom.store.database import NotMet, Reader, Transaction
 from tests.support.home import Home
 from tests.support.hub import beside, execute, rows
@@ -252,14 +251,14 @@ async def test_a_taken_name_answers_no_row(home: Home, query: str, params: tuple
         assert rows(home, f"SELECT id, name FROM {table} ORDER BY id") == [("free",) * 2, ("taken",) * 2]
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("holder", ["mine", "another's", None])
 @pytest.mark.parametrize("when", ["first", "between", "last", "alone", "before reading"])
 @pytest.mark.parametrize("at_once", [False, True])
 async def test_what_is_required_holds_or_nothing_is_written(
-    home: Home, holder: str | None, when: str, at_once: bool, monkeypatch: pytest.MonkeyPatch
+    home: Home, holder: str | None, when: str, at_once: bool
 ) -> None:
     """Wherever in the transaction it is required, whatever is written before or after; it is run once."""
-    monkeypatch.setattr(postgres_driver, "LATE_BY", 60_000)  # nothing begins too late
     execute(home, "INSERT INTO series (number, holder) VALUES (3, $1)", holder)
     runs = 0
 

@@ -37,7 +37,7 @@ LOCKING: Final = {
     "hold_queue",
     "hold_api_key",
     "hold_live_source",
-    "keep_live_source",
+    "present_live_source",
     "hold_series",
     "hold_slots",
     "hold_taking",

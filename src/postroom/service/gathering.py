@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from postroom.domain.errors import Unavailable
+from postroom.service.waiting import answer
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -67,9 +68,4 @@ def _seen(done: "asyncio.Future[None]") -> None:
 
 def _answer(some: Sequence[_Waiting[Item]], error: Exception | None) -> None:
     for each in some:
-        if each.done.done():  # whoever waited has gone
-            continue
-        if error is None:
-            each.done.set_result(None)
-        else:
-            each.done.set_exception(error)
+        answer(each.done, error)

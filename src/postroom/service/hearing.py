@@ -136,7 +136,7 @@ class Hearing:
 
         async def count(tx: Transaction, taken: Taken) -> None:
             place = source.org_id, source.id
-            if not await live_sources.keep(tx, *place):
+            if not await live_sources.present(tx, *place):
                 return  # deleted since it admitted these; what they told stays, as all that it took in before
             counts = Counts(taken.accepted, taken.duplicates, heard.ignored, heard.rejected)
             await live_sources.add_counts(tx, *place, self._stripe, counts, self._clock())

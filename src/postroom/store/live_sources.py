@@ -46,9 +46,9 @@ async def hold(tx: Transaction, org_id: str, source_id: str) -> None:
     await tx.execute("hold_live_source", org_id, source_id)
 
 
-async def keep(tx: Transaction, org_id: str, source_id: str) -> bool:
+async def present(tx: Transaction, org_id: str, source_id: str) -> bool:
     """Whether it is there; if so, nobody deletes the source until the commit."""
-    return bool(await tx.fetch("keep_live_source", org_id, source_id))
+    return bool(await tx.fetch("present_live_source", org_id, source_id))
 
 
 async def update(tx: Transaction, source: LiveSource) -> None:

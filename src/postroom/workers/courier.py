@@ -19,8 +19,9 @@ from postroom.workers.deliver import Deliver
 log = structlog.get_logger(__name__)
 
 MOST_TOLD = 40  # of each of the three sorts in one piece of news, which has to fit into 7900 bytes
-PAUSE = 0.5  # seconds before another connection
-EACH, LONGEST = 0.0005, 0.005  # seconds between two pieces of news: for each process, and at most
+RECONNECT_AFTER = 0.5  # seconds
+PAUSE_FOR_EACH = 0.0005  # seconds between two pieces of news, for each process that there is
+LONGEST_PAUSE = 0.005  # seconds, however many there are
 Key = tuple[str, str]
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ class Courier:
             self._news.set()
 
     async def _speak(self) -> None:
-        pause = self._shortest()
+        pause = self._shortest_pause()
         while True:
             await self._news.wait()
             self._news.clear()
@@ -104,11 +105,11 @@ class Courier:
                 await self._say(news)
             await asyncio.sleep(pause)
             # Where there is always more, it is gathered; one message after another is told at once.
-            pause = min(2 * pause, LONGEST) if self._news.is_set() else self._shortest()
+            pause = min(2 * pause, LONGEST_PAUSE) if self._news.is_set() else self._shortest_pause()
 
-    def _shortest(self) -> float:
+    def _shortest_pause(self) -> float:
         """All share a server that takes one piece at a time; how many they are shows in the slots held."""
-        return min(EACH * SLOTS / max(len(self._deliver.held), 1), LONGEST)
+        return min(PAUSE_FOR_EACH * SLOTS / max(len(self._deliver.held), 1), LONGEST_PAUSE)
 
     def _gathered(self) -> Iterator[News]:
         while self._waiting or self._changed or self._discarded:
@@ -123,7 +124,7 @@ class Courier:
                 await self._channel.listen(self._heard, self._connected)
             except PostroomError as error:
                 log.warning("channel_lost", worker=self.name, detail=error.detail)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RECONNECT_AFTER)
 
     def _connected(self) -> None:
         """What was said while nobody listened is lost."""

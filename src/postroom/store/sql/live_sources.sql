@@ -12,7 +12,7 @@ FROM live_sources WHERE org_id = $1 ORDER BY id;
 -- hold_live_source: nobody else changes it before the commit
 SELECT id FROM live_sources WHERE org_id = $1 AND id = $2;
 
--- keep_live_source: nobody deletes it before the commit
+-- present_live_source: a row if it is there, where it then stays until the commit
 SELECT id FROM live_sources WHERE org_id = $1 AND id = $2;
 
 -- update_live_source: what may change of one
